@@ -1,0 +1,1 @@
+//! GUN over WebSockets: server, dialer, bounded outboxes, keepalive and reconnect.

@@ -1,0 +1,87 @@
+//! The text forms on which peers must agree: numbers as ECMAScript prints them, values as
+//! `JSON.stringify` writes them, and the order of texts by UTF-16 code units.
+
+use std::cmp::Ordering;
+
+use crate::graph::Value;
+
+/// Appends a finite number as ECMAScript's `Number::toString` prints it:
+/// `1e+21`, `1e-7`, `0.000001`, `-0` as `0`.
+pub fn push_number(out: &mut String, number: f64) {
+    out.push_str(ryu_js::Buffer::new().format_finite(number));
+}
+
+/// Appends a text as `JSON.stringify` writes it, quotes included: only `"`, `\` and
+/// U+0000..U+001F are escaped.
+pub fn push_json_text(out: &mut String, text: &str) {
+    out.push('"');
+    let mut plain_from = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let short = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            0x08 => "\\b",
+            0x09 => "\\t",
+            0x0a => "\\n",
+            0x0c => "\\f",
+            0x0d => "\\r",
+            0x00..=0x1f => "",
+            _ => continue,
+        };
+        out.push_str(&text[plain_from..at]);
+        if short.is_empty() {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            out.push_str("\\u00");
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        } else {
+            out.push_str(short);
+        }
+        plain_from = at + 1;
+    }
+    out.push_str(&text[plain_from..]);
+    out.push('"');
+}
+
+/// Appends the JSON text of a value as `JSON.stringify` writes it.
+pub fn push_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) => push_number(out, *number),
+        Value::Text(text) => push_json_text(out, text),
+        Value::Link(soul) => {
+            out.push_str("{\"#\":");
+            push_json_text(out, soul.as_str());
+            out.push('}');
+        }
+    }
+}
+
+/// The JSON text of a value.
+#[must_use]
+pub fn value_text(value: &Value) -> String {
+    let mut out = String::new();
+    push_value(&mut out, value);
+    out
+}
+
+/// Compares two texts as JavaScript does, by UTF-16 code units. This differs from the order
+/// of code points only where a character above U+FFFF meets one in U+E000..U+FFFF.
+#[must_use]
+pub fn compare_utf16(left: &str, right: &str) -> Ordering {
+    let first_difference = left.bytes().zip(right.bytes()).position(|(l, r)| l != r);
+    let Some(at) = first_difference else {
+        return left.len().cmp(&right.len());
+    };
+    // Step back to the start of the character that differs.
+    let start = (0..=at).rev().find(|&i| left.is_char_boundary(i)).unwrap_or(0);
+    match (left[start..].chars().next(), right[start..].chars().next()) {
+        (Some(l), Some(r)) => {
+            let (mut l_units, mut r_units) = ([0; 2], [0; 2]);
+            l.encode_utf16(&mut l_units).cmp(&r.encode_utf16(&mut r_units))
+        }
+        (l, r) => l.is_some().cmp(&r.is_some()),
+    }
+}

@@ -1,0 +1,2 @@
+//! The oip-gun binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Test support: real node processes, real gun.js relays, a raw GUN client.
