@@ -1,1 +1,28 @@
-//! The embedded store: durable graph, verified records, feed, wanted souls, quarantine; one writer, group commit.
+//! The embedded store: the durable truth of a node.
+//!
+//! It holds the graph, the verified copies of the records with their feed, the wanted souls,
+//! the quarantine, the values that wait for their time, and named cursors. It knows nothing
+//! of OIP rules: what makes a changed value interesting is decided by the
+//! [`StoreOptions::watch`] function that the node supplies.
+//!
+//! * [`Store`]: opening, submitting transactions, reading, closing
+//! * [`Transaction`], [`Op`]: what can be written, atomically
+//! * [`RecordRow`], [`WantedRow`], [`QuarantineRow`], [`Change`], [`Committed`], [`Stats`]: the rows and answers
+//!
+//! Invariants: one writer thread; nothing is acknowledged before it is synced to disk; every
+//! merge is decided against durable state; a damaged row is an error, never a panic. The
+//! format on disk is described in `docs/store-format.md`.
+
+mod error;
+mod model;
+mod options;
+mod store;
+mod transaction;
+
+pub use error::{Engine, OpenError, ReadError, WriteError};
+pub use model::{
+    Change, Committed, KeysPage, PageLimit, QuarantineRow, RecordRow, Stats, Wanted, WantedRow,
+};
+pub use options::{StoreOptions, Watch};
+pub use store::Store;
+pub use transaction::{Op, Transaction};
