@@ -1,0 +1,1 @@
+//! The exact bytes that are signed and digested.

@@ -1,0 +1,1 @@
+//! The index form of a record: arrays restored, DID taken from the soul.
