@@ -166,7 +166,11 @@ impl State {
     #[must_use]
     pub fn successor(self) -> Self {
         let next = self.0 + 1.0 / 999.0;
-        Self(if next > self.0 { next } else { self.0.next_up() })
+        Self(if next > self.0 {
+            next
+        } else {
+            self.0.next_up()
+        })
     }
 }
 

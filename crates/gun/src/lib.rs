@@ -3,11 +3,17 @@
 //! * [`graph`]: souls, keys, values, states, nodes
 //! * [`text`]: the JSON text of a value exactly as JavaScript writes it
 //! * [`ham`]: the merge rule
+//! * [`wire`]: messages, their JSON text, frames, limits
+//! * [`sea`]: signed user spaces
+//! * [`mesh`]: what a peer does with messages, as a state machine
 //!
 //! Clock and randomness come in as arguments, so that every run can be replayed.
 
 pub mod graph;
 pub mod ham;
+pub mod mesh;
+pub mod sea;
 pub mod text;
+pub mod wire;
 
 pub use graph::{Graph, Key, Node, Soul, State, Value};

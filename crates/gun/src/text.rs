@@ -76,11 +76,15 @@ pub fn compare_utf16(left: &str, right: &str) -> Ordering {
         return left.len().cmp(&right.len());
     };
     // Step back to the start of the character that differs.
-    let start = (0..=at).rev().find(|&i| left.is_char_boundary(i)).unwrap_or(0);
+    let start = (0..=at)
+        .rev()
+        .find(|&i| left.is_char_boundary(i))
+        .unwrap_or(0);
     match (left[start..].chars().next(), right[start..].chars().next()) {
         (Some(l), Some(r)) => {
             let (mut l_units, mut r_units) = ([0; 2], [0; 2]);
-            l.encode_utf16(&mut l_units).cmp(&r.encode_utf16(&mut r_units))
+            l.encode_utf16(&mut l_units)
+                .cmp(&r.encode_utf16(&mut r_units))
         }
         (l, r) => l.is_some().cmp(&r.is_some()),
     }

@@ -1,0 +1,20 @@
+//! What travels between peers: messages, their JSON text, and how messages share frames.
+//!
+//! Parsing is total: any text gives messages and named refusals, never a panic. The rules and
+//! limits are listed for implementers in `docs/wire.md`.
+
+mod encode;
+mod hash;
+mod limits;
+mod message;
+mod pack;
+mod query;
+mod reject;
+
+pub use encode::{encode, encode_graph};
+pub use hash::{graph_hash, text_hash};
+pub use limits::{FRAME_CHARS_MAX, Limits};
+pub use message::{Ack, AckWish, Body, Dam, Message, MessageId, Put};
+pub use pack::{FramePacker, split_graph};
+pub use query::{Budget, Get, Interest, KeyQuery, Lex, Order, SoulQuery};
+pub use reject::{Refused, Reject, Response};
