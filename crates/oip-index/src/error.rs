@@ -1,0 +1,91 @@
+//! What can go wrong with an index, by name.
+//!
+//! Backend error types never leave the crate as such: they are kept as a boxed
+//! source, so that a caller can log them and can't come to depend on them.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+/// A failed operation on an index.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexError {
+    /// The query breaks a limit; nothing is wrong with the index.
+    #[error("run this query: {0}")]
+    Query(#[from] QueryError),
+    /// Another process holds the index folder.
+    #[error("open the index at {}: another process uses it; stop that one, or give this one its own data folder", path.display())]
+    Locked {
+        /// The folder that is held.
+        path: PathBuf,
+    },
+    /// A folder or file could not be read or written.
+    #[error("{action} {}", path.display())]
+    File {
+        /// What was tried, in the infinitive: "create the folder".
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The backend failed: disk full, a damaged file, a lost thread.
+    #[error("{action} in the index")]
+    Backend {
+        /// What was tried, in the infinitive: "commit a batch".
+        action: &'static str,
+        /// What the backend said.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A stored document can't be read back: the index is damaged and must be rebuilt.
+    #[error("read the stored document {did}: the index is damaged; rebuild it")]
+    Damaged {
+        /// The document that can't be read; empty where not even its DID can.
+        did: String,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// A query that asks for more than an index gives.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// More hits per page than allowed.
+    #[error("a page holds at most {max} hits, {asked} were asked for")]
+    PageTooLong {
+        /// What was asked for.
+        asked: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The page lies too deep.
+    #[error("offset plus limit is {asked}, at most {max} is allowed; narrow the query instead")]
+    TooDeep {
+        /// Offset plus limit, as asked for.
+        asked: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// Too many values in one filter.
+    #[error("{filter} holds {asked} values, at most {max} are allowed")]
+    TooManyValues {
+        /// The filter's name.
+        filter: &'static str,
+        /// How many were given.
+        asked: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// Too many sort keys.
+    #[error("{asked} sort keys were given, at most {max} are allowed")]
+    TooManySortKeys {
+        /// How many were given.
+        asked: usize,
+        /// The limit.
+        max: usize,
+    },
+}
