@@ -9,6 +9,7 @@
 // A gun.js relay dials its configured peers only after something local has asked: `--touch SOUL`
 // does such a get at the start and then every 2 s while a configured peer is not connected.
 
+const fs = require('fs');
 const http = require('http');
 const path = require('path');
 
@@ -26,6 +27,7 @@ console.log = console.info = console.error;
 const Gun = require('gun');
 
 const peers = options.peers.split(',').map((peer) => peer.trim()).filter(Boolean);
+fs.mkdirSync(options.dir, { recursive: true });
 const server = http.createServer(Gun.serve(options.dir));
 
 server.on('error', (error) => {

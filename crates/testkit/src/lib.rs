@@ -1,1 +1,26 @@
-//! Test support: real node processes, real gun.js relays, a raw GUN client.
+//! Test support: real processes and real peers, never mocks.
+//!
+//! * [`poll`]: waiting for a fact within a deadline
+//! * [`process`]: a child process that can't outlive its test
+//! * [`interop`]: whether the outside judges (Node.js with the `gun` package) are here
+//! * [`relay`]: a real gun.js relay
+//! * [`client`]: a real gun.js client, as in a browser
+//! * [`raw`]: a GUN client that sends and shows plain frames
+//! * [`node`]: the real `oip-gun` binary
+//!
+//! Refuses fixed ports, and sleeping in place of waiting for a fact.
+
+pub mod client;
+pub mod interop;
+pub mod node;
+pub mod poll;
+pub mod process;
+pub mod raw;
+pub mod relay;
+
+pub use client::GunClient;
+pub use interop::{Interop, interop, node_available};
+pub use node::{NodeOptions, NodeProcess};
+pub use poll::wait_until;
+pub use raw::RawGun;
+pub use relay::{GunRelay, RelayOptions};
