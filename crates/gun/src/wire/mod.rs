@@ -8,6 +8,7 @@ mod hash;
 mod limits;
 mod message;
 mod pack;
+mod parse;
 mod query;
 mod reject;
 
@@ -16,5 +17,6 @@ pub use hash::{graph_hash, text_hash};
 pub use limits::{FRAME_CHARS_MAX, Limits};
 pub use message::{Ack, AckWish, Body, Dam, Message, MessageId, Put};
 pub use pack::{FramePacker, split_graph};
+pub use parse::parse_frame;
 pub use query::{Budget, Get, Interest, KeyQuery, Lex, Order, SoulQuery};
 pub use reject::{Refused, Reject, Response};
