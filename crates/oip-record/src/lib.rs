@@ -31,6 +31,9 @@ pub mod stamp;
 pub mod template;
 pub mod verify;
 
+#[cfg(test)]
+mod fixtures;
+
 pub use creator::Creator;
 pub use did::Did;
 pub use keys::{CreatorKey, NodeIdentity};

@@ -3,14 +3,25 @@
 use gun::{Key, Soul, Value as GunValue};
 use serde_json::{Map, Value};
 
+use crate::canonical::{LEVEL_PUBLIC, SCHEME_PUBLIC, SignedBody, True, digest_of};
 use crate::creator::Creator;
 use crate::did::Did;
 use crate::json::JsonError;
 use crate::keys::{CreatorKey, KeyError};
+use crate::limits::{ARRAYS_MAX, DATA_BYTES_MAX, FUTURE_MS_MAX, OIP_BYTES_MAX};
+use crate::oip::{Oip, VERSION};
 use crate::order::Order;
-use crate::privacy;
-use crate::soul::LocalIdError;
-use crate::template::ShapeError;
+use crate::soul::{self, LocalIdError};
+use crate::stamp::Stamp;
+use crate::template::{self, ShapeError};
+use crate::verify::Verification;
+use crate::{arrays, document, json, privacy};
+
+/// The revision of every version with a time of its own.
+const REVISION_NEW: u64 = 0;
+
+/// Characters of a faulty name that are repeated in a message.
+const SHOWN_CHARS_MAX: usize = 80;
 
 /// A record as a user submits it.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,7 +135,7 @@ impl Refusal {
     }
 }
 
-/// Where a submission will lie; the same for every version with the same local id.
+/// Where a submission will lie: the same soul for every version with the same local id.
 ///
 /// # Errors
 /// [`Refusal::LocalId`].
@@ -133,7 +144,11 @@ pub fn soul_for(
     local_id: Option<&str>,
     random: [u8; 16],
 ) -> Result<Soul, Refusal> {
-    unimplemented!()
+    let prefix = key.soul_prefix();
+    Ok(match local_id {
+        Some(local_id) => soul::with_local_id(&prefix, local_id)?,
+        None => soul::hashed(&prefix, random),
+    })
 }
 
 /// Builds a new record, or a new version of one.
@@ -141,13 +156,172 @@ pub fn soul_for(
 /// # Errors
 /// [`Refusal`] with the first fault.
 pub fn build(submission: &Submission, context: &Context<'_>) -> Result<Built, Refusal> {
-    unimplemented!()
+    let data = &submission.data;
+    template::check_submitted(data)?;
+    if let Some(reason) = privacy::asks_for_privacy(data, &submission.params) {
+        return Err(Refusal::Private(reason));
+    }
+    json::check_numbers(data)?;
+    let (packed, pointers) = arrays::pack(data);
+    if pointers.len() > ARRAYS_MAX {
+        return Err(Refusal::TooManyArrays);
+    }
+    let data_text = packed.to_string();
+    if data_text.len() > DATA_BYTES_MAX {
+        return Err(ShapeError::TooLarge.into());
+    }
+    let soul = match context.existing {
+        Some(soul) => soul.clone(),
+        None => soul_for(context.key, submission.local_id.as_deref(), context.random)?,
+    };
+    let local_id = submission.local_id.clone();
+    let version = Version {
+        soul,
+        record_type: &submission.record_type,
+        pointers,
+        data,
+    };
+    let mut built = version.sign(context)?;
+
+    let meta_soul = child(&built.soul, "meta")?;
+    let meta = vec![
+        (key("created"), GunValue::Number(built.order.at_ms as f64)),
+        (
+            key("localId"),
+            local_id.map_or(GunValue::Null, GunValue::text),
+        ),
+        (key("encrypted"), GunValue::Bool(false)),
+    ];
+    let record = vec![
+        (key("data"), GunValue::text(data_text.as_str())),
+        (key("oip"), GunValue::text(built.oip_text.as_str())),
+        (key("meta"), GunValue::Link(meta_soul.clone())),
+    ];
+    built.entries = vec![(built.soul.clone(), record), (meta_soul, meta)];
+    built.data_text = Some(data_text);
+    Ok(built)
 }
 
-/// Builds the tombstone of the record at `context.existing`.
+/// Builds the tombstone of the record at `soul` (`trust-and-privacy` 3.8): `data` null, and a
+/// signed `oip` with `deleted: true`, which stays for ever. `context.existing` is not used.
 ///
 /// # Errors
 /// [`Refusal`] if the record is another's or the clock is behind.
-pub fn tombstone(record_type: &str, context: &Context<'_>) -> Result<Built, Refusal> {
-    unimplemented!()
+pub fn tombstone(soul: &Soul, record_type: &str, context: &Context<'_>) -> Result<Built, Refusal> {
+    let version = Version {
+        soul: soul.clone(),
+        record_type,
+        pointers: Vec::new(),
+        data: &Value::Null,
+    };
+    let mut built = version.sign(context)?;
+    let record = vec![
+        (key("data"), GunValue::Null),
+        (key("oip"), GunValue::text(built.oip_text.as_str())),
+    ];
+    built.entries = vec![(built.soul.clone(), record)];
+    Ok(built)
 }
+
+/// What both a record and a tombstone are made from; a tombstone's data is null.
+struct Version<'a> {
+    soul: Soul,
+    record_type: &'a str,
+    pointers: Vec<String>,
+    data: &'a Value,
+}
+
+impl Version<'_> {
+    /// Stamps and signs; `entries` and `data_text` are the caller's.
+    fn sign(self, context: &Context<'_>) -> Result<Built, Refusal> {
+        let Self {
+            soul,
+            record_type,
+            pointers,
+            data,
+        } = self;
+        if !template::is_record_type(record_type) {
+            return Err(Refusal::RecordType(
+                record_type.chars().take(SHOWN_CHARS_MAX).collect(),
+            ));
+        }
+        let creator = context.key.creator().clone();
+        if !soul::belongs_to(&soul, &creator.public_key) {
+            return Err(Refusal::NotYours);
+        }
+        let stamp = stamp_after(context)?;
+        let deleted = data.is_null();
+        let body = SignedBody {
+            soul: soul.as_str(),
+            record_type,
+            indexed_at: stamp.as_str(),
+            revision: REVISION_NEW,
+            creator: &creator,
+            level: LEVEL_PUBLIC,
+            arrays: &pointers,
+            deleted: deleted.then_some(True),
+            data,
+        };
+        let signed = body.signed_bytes();
+        let signature = context.key.sign(&signed).map_err(Refusal::Key)?;
+        let order = Order {
+            at_ms: stamp.ms(),
+            revision: REVISION_NEW,
+            digest: digest_of(&signed),
+        };
+        let did = Did::from_soul(&soul);
+        let oip = Oip {
+            ver: VERSION.to_owned(),
+            record_type: record_type.to_owned(),
+            indexed_at: Some(stamp),
+            creator: creator.clone(),
+            did: Some(did.to_string()),
+            revision: Some(REVISION_NEW),
+            level: Some(LEVEL_PUBLIC.to_owned()),
+            arrays: Some(pointers),
+            deleted,
+            scheme: Some(SCHEME_PUBLIC.to_owned()),
+            signature: Some(signature),
+            extra: Map::new(),
+        };
+        let oip_text = Value::Object(oip.to_members(&did)).to_string();
+        if oip_text.len() > OIP_BYTES_MAX {
+            return Err(Refusal::TooManyArrays);
+        }
+        Ok(Built {
+            document: document::build(&oip, &did, data.clone(), Verification::Verified),
+            record_type: record_type.to_owned(),
+            entries: Vec::new(),
+            data_text: None,
+            soul,
+            did,
+            creator,
+            oip_text,
+            order,
+            deleted,
+        })
+    }
+}
+
+/// `max(now, newest known + 1 ms)`, unless other nodes would hold that back.
+fn stamp_after(context: &Context<'_>) -> Result<Stamp, Refusal> {
+    let after = context
+        .newest_known
+        .map_or(i64::MIN, |newest| newest.at_ms.saturating_add(1));
+    let at_ms = context.now_ms.max(after);
+    if at_ms.saturating_sub(context.now_ms) > FUTURE_MS_MAX {
+        return Err(Refusal::ClockBehind);
+    }
+    Ok(Stamp::from_ms(at_ms))
+}
+
+fn child(soul: &Soul, name: &str) -> Result<Soul, Refusal> {
+    Soul::new(format!("{soul}/{name}")).map_err(|_| LocalIdError::TooLong.into())
+}
+
+fn key(name: &'static str) -> Key {
+    Key::new(name).expect("the names written here are plain words")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,15 @@
 //! From graph nodes to the texts of a record, in every layout that was ever written.
 
-use gun::{Node, Soul};
+use gun::{Node, Soul, Value as GunValue};
 use serde_json::{Map, Value};
 
+use crate::json::javascript_text;
+use crate::limits::{DEPTH_MAX, NESTED_NODES_MAX};
 use crate::reject::Reject;
+use crate::template::ShapeError;
+
+/// 2^53: beyond it a double no longer tells neighbouring integers apart.
+const INTEGER_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Whether the data text is the one that was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,18 +60,159 @@ pub enum Candidate {
 /// Reads a node as a record. `resolve` looks up linked nodes of the nested layouts.
 ///
 /// # Errors
-/// [`Reject::NotOip`] for other graph data, and limits.
+/// [`Reject::NotOip`] for other graph data; limits.
 pub fn candidate(
     node: &Node,
     resolve: impl Fn(&Soul) -> Option<Node>,
 ) -> Result<Candidate, Reject> {
-    unimplemented!()
+    let mut nested = Nested {
+        resolve: &resolve,
+        missing: Vec::new(),
+        nodes: 0,
+    };
+    let (Some(oip), Some(data)) = (node.entry("oip"), node.entry("data")) else {
+        return match node.entry("oip").or(node.entry("data")) {
+            Some(_) => Ok(Candidate::NotYet {
+                missing: Vec::new(),
+            }),
+            None => Err(Reject::NotOip),
+        };
+    };
+    let oip_text = match &oip.value {
+        GunValue::Text(text) => Some(text.to_string()),
+        GunValue::Link(soul) => nested.load(soul, 1)?.map(|object| object.to_string()),
+        _ => return Err(Reject::NotOip),
+    };
+    let (data_text, origin) = match &data.value {
+        GunValue::Text(text) => (Some(text.to_string()), TextOrigin::Stored),
+        GunValue::Null => (None, TextOrigin::Stored),
+        GunValue::Link(soul) => {
+            let object = nested.load(soul, 1)?;
+            (
+                object.map(|object| javascript_text(&object)),
+                TextOrigin::Rebuilt,
+            )
+        }
+        GunValue::Bool(_) | GunValue::Number(_) => return Err(ShapeError::NotAnObject.into()),
+    };
+    let Some(oip_text) = oip_text.filter(|_| nested.missing.is_empty()) else {
+        return Ok(Candidate::NotYet {
+            missing: nested.missing,
+        });
+    };
+    let unity = if oip.state == data.state {
+        Unity::SamePut
+    } else {
+        Unity::Mixed
+    };
+    Ok(Candidate::Whole(Raw {
+        data_text,
+        oip_text,
+        origin,
+        unity,
+        meta: meta_of(node, &resolve),
+    }))
 }
 
-/// Reads the answer of a deployed relay's `GET /get` (`data` member of it): texts were parsed there.
+/// Reads what a deployed relay's `GET /get` answers as `data`: there, texts are JSON that was
+/// parsed, and links are not followed.
 ///
 /// # Errors
-/// [`Reject::NotOip`], and limits.
-pub fn from_relay_json(record: &Value) -> Result<Raw, Reject> {
-    unimplemented!()
+/// [`Reject::NotOip`] for other graph data.
+pub fn from_relay_json(record: &Value) -> Result<Candidate, Reject> {
+    let linked = |member: &Value| {
+        member["#"]
+            .as_str()
+            .filter(|_| member.as_object().is_some_and(|object| object.len() == 1))
+            .and_then(|soul| Soul::new(soul).ok())
+    };
+    let missing: Vec<Soul> = ["data", "oip"]
+        .iter()
+        .filter_map(|name| linked(&record[*name]))
+        .collect();
+    if !missing.is_empty() {
+        return Ok(Candidate::NotYet { missing });
+    }
+    let oip_text = match &record["oip"] {
+        Value::String(text) => text.clone(),
+        Value::Object(_) => record["oip"].to_string(),
+        _ => return Err(Reject::NotOip),
+    };
+    let (data_text, origin) = match &record["data"] {
+        Value::Null => (None, TextOrigin::Rebuilt),
+        Value::String(text) => (Some(text.clone()), TextOrigin::Stored),
+        other => (Some(javascript_text(other)), TextOrigin::Rebuilt),
+    };
+    let meta = record["meta"]
+        .as_object()
+        .filter(|_| linked(&record["meta"]).is_none());
+    Ok(Candidate::Whole(Raw {
+        data_text,
+        oip_text,
+        origin,
+        unity: Unity::SamePut,
+        meta: meta.cloned().unwrap_or_default(),
+    }))
 }
+
+/// Follows links of the nested layouts, within limits.
+struct Nested<'r, R> {
+    resolve: &'r R,
+    missing: Vec<Soul>,
+    nodes: usize,
+}
+
+impl<R: Fn(&Soul) -> Option<Node>> Nested<'_, R> {
+    /// The node as an object; `None` (and an entry in `missing`) if it is not at hand. Null
+    /// members are left out: in the graph, null is how a value is removed.
+    fn load(&mut self, soul: &Soul, depth: usize) -> Result<Option<Value>, Reject> {
+        self.nodes += 1;
+        if depth > DEPTH_MAX || self.nodes > NESTED_NODES_MAX {
+            return Err(Reject::NestedTooLarge);
+        }
+        let Some(node) = (self.resolve)(soul) else {
+            self.missing.push(soul.clone());
+            return Ok(None);
+        };
+        let mut members = Map::new();
+        for entry in &node.entries {
+            let member = match &entry.value {
+                GunValue::Link(child) => self.load(child, depth + 1)?,
+                scalar => scalar_json(scalar),
+            };
+            if let Some(member) = member {
+                members.insert(entry.key.as_str().to_owned(), member);
+            }
+        }
+        Ok(Some(Value::Object(members)))
+    }
+}
+
+/// A value of the graph as JSON; `None` for null and links.
+fn scalar_json(value: &GunValue) -> Option<Value> {
+    match value {
+        GunValue::Null | GunValue::Link(_) => None,
+        GunValue::Bool(flag) => Some((*flag).into()),
+        // Whole numbers become integers again, as they were before the graph held them as doubles.
+        GunValue::Number(number) if number.fract() == 0.0 && number.abs() <= INTEGER_MAX => {
+            Some((*number as i64).into())
+        }
+        GunValue::Number(number) => Some((*number).into()),
+        GunValue::Text(text) => Some(text.as_ref().into()),
+    }
+}
+
+/// The scalars of the `meta` node, if it is at hand.
+fn meta_of(node: &Node, resolve: &impl Fn(&Soul) -> Option<Node>) -> Map<String, Value> {
+    let Some(GunValue::Link(soul)) = node.value("meta") else {
+        return Map::new();
+    };
+    let entries = resolve(soul).map(|meta| meta.entries).unwrap_or_default();
+    entries
+        .into_iter()
+        .filter_map(|entry| Some((entry.key.as_str().to_owned(), scalar_json(&entry.value)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
