@@ -18,6 +18,9 @@ pub const DID_BYTES_MAX: usize = 2_064;
 /// while it is indexed, and the writer's whole budget is not much more than this.
 pub const DOCUMENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Arrays and objects within each other: as deep as the JSON reader takes a document back.
+pub const DOCUMENT_NESTING_MAX: usize = 127;
+
 /// A searchable set of documents, one per DID.
 ///
 /// Methods block; an async caller moves them off its reactor. One caller at a time
@@ -31,7 +34,7 @@ pub trait Index: Send + Sync {
     /// hold up the others.
     ///
     /// # Errors
-    /// The backend failed: nothing of the batch is kept, the cursor stays.
+    /// The backend failed, and the batch was kept whole or not at all: apply it again.
     fn apply(&self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError>;
 
     /// The cursor of the last batch applied; 0 for an index that has to be filled.
@@ -124,6 +127,12 @@ pub enum RefusalReason {
     DocumentTooLarge {
         /// Its length as JSON text.
         bytes: usize,
+    },
+    /// The document is nested deeper than [`DOCUMENT_NESTING_MAX`].
+    #[error("a document nests at most {DOCUMENT_NESTING_MAX} levels, this one has {nesting}")]
+    DocumentTooDeep {
+        /// Its levels.
+        nesting: usize,
     },
 }
 

@@ -1,0 +1,19 @@
+//! The embedded backend: a tantivy index in a folder of this machine.
+//!
+//! * `backend`: [`EmbeddedIndex`], the one writer and the readers
+//! * `folder`: the lock, the format version, replacing an index as a whole
+//! * `schema`: the fields and how a document fills them
+//! * `words`: how text becomes words
+//! * `matching`: which documents fit a query
+//! * `ranking`: in which order
+//!
+//! No tantivy type leaves this module.
+
+mod backend;
+mod folder;
+mod matching;
+mod ranking;
+mod schema;
+mod words;
+
+pub use backend::EmbeddedIndex;
