@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use gun::{Key, Soul};
 
+use crate::rows::Fault;
+use crate::tables::Table;
+
 /// An error of the storage engine underneath, kept whole for the log.
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<fjall::Error>);
@@ -103,6 +106,16 @@ pub enum ReadError {
     /// The storage engine failed, which mostly means the disk did.
     #[error("the storage engine failed: check the disk, then restart")]
     Engine(#[source] Engine),
+}
+
+impl ReadError {
+    pub(crate) fn damaged(table: Table, row: &[u8], fault: Fault) -> Self {
+        Self::Damaged {
+            table: table.name(),
+            row: row.escape_ascii().to_string(),
+            what: fault.0,
+        }
+    }
 }
 
 /// Why a transaction was not committed. Nothing of it is stored.

@@ -13,16 +13,24 @@
 //! merge is decided against durable state; a damaged row is an error, never a panic. The
 //! format on disk is described in `docs/store-format.md`.
 
+mod apply;
 mod error;
+mod folder;
 mod model;
 mod options;
+mod read;
+mod rows;
+mod shared;
+mod stage;
 mod store;
+mod tables;
 mod transaction;
+mod writer;
 
 pub use error::{Engine, OpenError, ReadError, WriteError};
 pub use model::{
     Change, Committed, KeysPage, PageLimit, QuarantineRow, RecordRow, Stats, Wanted, WantedRow,
 };
 pub use options::{StoreOptions, Watch};
-pub use store::Store;
+pub use store::{QUEUE_BYTES_MAX, Store};
 pub use transaction::{Op, Transaction};

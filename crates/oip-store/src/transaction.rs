@@ -26,6 +26,68 @@ impl Transaction {
     }
 }
 
+impl Transaction {
+    /// About how many bytes it takes in memory, for the bounds of the queue.
+    pub(crate) fn bytes(&self) -> usize {
+        self.ops.iter().map(Op::bytes).sum()
+    }
+}
+
+/// What a value costs beyond its texts: the vectors, counts and pointers around it.
+const OVERHEAD_BYTES: usize = 96;
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::Text(text) => text.len(),
+        Value::Link(soul) => soul.as_str().len(),
+    }
+}
+
+fn entry_bytes(key: &Key, value: &Value) -> usize {
+    OVERHEAD_BYTES + key.as_str().len() + value_bytes(value)
+}
+
+fn text_bytes(text: Option<&str>) -> usize {
+    text.map_or(0, str::len)
+}
+
+impl Op {
+    fn bytes(&self) -> usize {
+        let soul_bytes = |soul: &Soul| OVERHEAD_BYTES + soul.as_str().len();
+        match self {
+            Self::Merge { graph } => graph
+                .iter()
+                .map(|node| {
+                    let entries = node.entries.iter();
+                    soul_bytes(&node.soul)
+                        + entries.map(|entry| entry_bytes(&entry.key, &entry.value)).sum::<usize>()
+                })
+                .sum(),
+            Self::Write { soul, entries } => {
+                let entries = entries.iter();
+                soul_bytes(soul) + entries.map(|(key, value)| entry_bytes(key, value)).sum::<usize>()
+            }
+            Self::ReleaseDeferred => OVERHEAD_BYTES,
+            Self::PutRecord(row) => {
+                soul_bytes(&row.soul) + text_bytes(row.data.as_deref()) + row.oip.len()
+            }
+            Self::WantedAdd(wanted) => soul_bytes(&wanted.soul),
+            Self::WantedRemove(soul)
+            | Self::WantedDone { soul, .. }
+            | Self::QuarantineRemove(soul) => soul_bytes(soul),
+            Self::WantedRetry { soul, reason, .. } => soul_bytes(soul) + reason.len(),
+            Self::QuarantineAdd(row) => {
+                soul_bytes(&row.soul)
+                    + row.detail.len()
+                    + text_bytes(row.data.as_deref())
+                    + text_bytes(row.oip.as_deref())
+            }
+            Self::SetCursor { name, value } => OVERHEAD_BYTES + name.len() + value.len(),
+        }
+    }
+}
+
 impl From<Op> for Transaction {
     fn from(op: Op) -> Self {
         Self { ops: vec![op] }

@@ -1,0 +1,2 @@
+//! Puts per second.
+fn main() {}

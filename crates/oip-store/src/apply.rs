@@ -1,0 +1,141 @@
+//! What each operation does to the rows. Runs on the writer thread only.
+//!
+//! Owns the rules of writing: merges are decided against what is stored and what the batch
+//! staged before, own values get the next state, bounded tables stay within their bounds. A
+//! transaction is staged whole or not at all.
+
+mod deferred;
+mod graph;
+mod quarantine;
+mod record;
+mod wanted;
+
+use std::collections::HashMap;
+
+use gun::graph::Entry;
+use gun::{Graph, Key, Node, Soul, State, Value};
+
+use crate::error::WriteError;
+use crate::model::{Change, Committed};
+use crate::options::StoreOptions;
+use crate::stage::Stage;
+use crate::tables::Table;
+use crate::transaction::{Op, Transaction};
+
+/// Longest name of a cursor, in bytes; a row key of the engine could be much longer.
+const CURSOR_NAME_BYTES_MAX: usize = 255;
+const CURSOR_PREFIX: u8 = b'/';
+
+/// Row key of a cursor in the meta table.
+pub(crate) fn cursor_row(name: &str) -> Vec<u8> {
+    let mut row = Vec::with_capacity(1 + name.len());
+    row.push(CURSOR_PREFIX);
+    row.extend_from_slice(name.as_bytes());
+    row
+}
+
+/// Stages one transaction; rolls it back if any of its operations fails.
+pub(crate) fn transaction(
+    stage: &mut Stage<'_>,
+    options: &StoreOptions,
+    transaction: Transaction,
+    now_ms: u64,
+) -> Result<Committed, WriteError> {
+    stage.begin();
+    let mut run = Run {
+        stage,
+        options,
+        now_ms,
+        now: State::from_millis(now_ms),
+        changes: Changes::default(),
+        committed: Committed::default(),
+    };
+    for op in transaction.ops {
+        if let Err(error) = run.op(op) {
+            run.stage.roll_back();
+            return Err(error);
+        }
+    }
+    let mut committed = run.committed;
+    committed.changed = run.changes.graph;
+    committed.feed_head = run.stage.counters.feed_head;
+    Ok(committed)
+}
+
+/// A transaction being staged.
+struct Run<'r, 'a> {
+    stage: &'r mut Stage<'a>,
+    options: &'r StoreOptions,
+    now_ms: u64,
+    now: State,
+    changes: Changes,
+    committed: Committed,
+}
+
+impl Run<'_, '_> {
+    fn op(&mut self, op: Op) -> Result<(), WriteError> {
+        match op {
+            Op::Merge { graph } => graph.into_iter().try_for_each(|node| self.merge(node)),
+            Op::Write { soul, entries } => self.write(soul, entries),
+            Op::ReleaseDeferred => self.release_deferred(),
+            Op::PutRecord(row) => self.put_record(row),
+            Op::WantedAdd(wanted) => self.want(wanted),
+            Op::WantedRemove(soul) => self.wanted_remove(&soul),
+            Op::WantedDone { soul, generation } => self.wanted_done(&soul, generation),
+            Op::WantedRetry { soul, attempts, due_ms, reason } => {
+                self.wanted_retry(&soul, attempts, due_ms, reason)
+            }
+            Op::QuarantineAdd(row) => self.quarantine_add(row),
+            Op::QuarantineRemove(soul) => self.quarantine_remove(&soul),
+            Op::SetCursor { name, value } => self.set_cursor(&name, value),
+        }
+    }
+
+    fn set_cursor(&mut self, name: &str, value: Vec<u8>) -> Result<(), WriteError> {
+        if name.is_empty() || name.len() > CURSOR_NAME_BYTES_MAX {
+            return Err(WriteError::Invalid("the name of a cursor has 1 to 255 bytes"));
+        }
+        self.stage.put(Table::Meta, cursor_row(name), value);
+        Ok(())
+    }
+
+    /// A key won: notes it and asks the node whether it announces a record.
+    fn changed(&mut self, soul: &Soul, key: &Key, state: State, value: &Value) -> Result<(), WriteError> {
+        let change = Change {
+            soul: soul.clone(),
+            key: key.clone(),
+            state,
+            value: value.clone(),
+        };
+        if let Some(wanted) = (self.options.watch)(&change) {
+            self.want(wanted)?;
+        }
+        self.changes.note(change);
+        Ok(())
+    }
+}
+
+/// The keys that won in a transaction, as a graph in which each stands once.
+#[derive(Default)]
+struct Changes {
+    graph: Graph,
+    nodes: HashMap<Soul, usize>,
+    entries: HashMap<(Soul, Key), usize>,
+}
+
+impl Changes {
+    fn note(&mut self, change: Change) {
+        let Change { soul, key, state, value } = change;
+        let node = *self.nodes.entry(soul.clone()).or_insert_with(|| {
+            self.graph.push(Node { soul: soul.clone(), entries: Vec::new() });
+            self.graph.len() - 1
+        });
+        let entries = &mut self.graph[node].entries;
+        let at = *self.entries.entry((soul, key.clone())).or_insert(entries.len());
+        let entry = Entry { key, state, value };
+        match entries.get_mut(at) {
+            Some(held) => *held = entry,
+            None => entries.push(entry),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Values of nodes: merging those of others, writing own ones.
+
+use gun::graph::Entry;
+use gun::ham::{self, Verdict};
+use gun::{Key, Node, Soul, State, Value};
+
+use super::Run;
+use crate::error::{ReadError, WriteError};
+use crate::rows::graph::{self as rows, NodeRow};
+use crate::rows::name;
+use crate::stage::Stage;
+use crate::tables::Table;
+
+impl Run<'_, '_> {
+    /// Merges foreign values into a node.
+    pub(super) fn merge(&mut self, node: Node) -> Result<(), WriteError> {
+        let Node { soul, entries } = node;
+        let mut edit = NodeEdit::open(self.stage, &soul)?;
+        for entry in entries {
+            check_value(&entry.value)?;
+            let known = edit.known(self.stage, &entry.key)?;
+            let known = known.as_ref().map(|(state, value)| (*state, value));
+            match ham::decide(known, entry.state, &entry.value, self.now) {
+                Verdict::Take => {
+                    edit.take(self.stage, entry.clone());
+                    self.changed(&soul, &entry.key, entry.state, &entry.value)?;
+                }
+                // What is stored already wins whenever its time comes (this clock was set
+                // back): not worth keeping aside, nor a fault of the sender.
+                Verdict::Defer
+                    if ham::decide(known, entry.state, &entry.value, entry.state) != Verdict::Take => {}
+                Verdict::Defer => self.defer(&soul, &entry)?,
+                Verdict::Historical | Verdict::Same | Verdict::Lesser => {}
+            }
+        }
+        edit.close(self.stage);
+        Ok(())
+    }
+
+    /// Writes own values: each gets a state above the stored one, and not below now.
+    pub(super) fn write(
+        &mut self,
+        soul: Soul,
+        entries: Vec<(Key, Value)>,
+    ) -> Result<(), WriteError> {
+        let mut edit = NodeEdit::open(self.stage, &soul)?;
+        for (key, value) in entries {
+            check_value(&value)?;
+            let next = edit
+                .known(self.stage, &key)?
+                .map_or(self.now, |(state, _)| state.successor());
+            let state = if next > self.now { next } else { self.now };
+            let ahead_ms = state.as_f64() - self.now.as_f64();
+            if ahead_ms > self.options.future_ms_max as f64 {
+                return Err(WriteError::ClockBehind { soul, key, ahead_ms: ahead_ms as u64 });
+            }
+            self.changed(&soul, &key, state, &value)?;
+            edit.take(self.stage, Entry { key, state, value });
+        }
+        edit.close(self.stage);
+        Ok(())
+    }
+}
+
+/// The wire parser lets no such number through; stored, it would be a damaged row.
+fn check_value(value: &Value) -> Result<(), WriteError> {
+    match value {
+        Value::Number(number) if !number.is_finite() => {
+            Err(WriteError::Invalid("a number is not finite"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A node being changed. Small nodes are rewritten once, on closing; keys of split ones at once.
+struct NodeEdit {
+    row: Vec<u8>,
+    soul: Soul,
+    form: Form,
+}
+
+enum Form {
+    Small { entries: Vec<Entry>, changed: bool, is_new: bool },
+    Split,
+}
+
+impl NodeEdit {
+    fn open(stage: &Stage<'_>, soul: &Soul) -> Result<Self, ReadError> {
+        let row = name::node_row(soul);
+        let form = match stage.decoded(Table::Graph, &row, rows::decode_node)? {
+            None => Form::Small { entries: Vec::new(), changed: false, is_new: true },
+            Some(NodeRow::Small(entries)) => Form::Small { entries, changed: false, is_new: false },
+            Some(NodeRow::Split) => Form::Split,
+        };
+        Ok(Self { row, soul: soul.clone(), form })
+    }
+
+    fn known(&self, stage: &Stage<'_>, key: &Key) -> Result<Option<(State, Value)>, ReadError> {
+        match &self.form {
+            Form::Small { entries, .. } => Ok(entries
+                .binary_search_by(|entry| entry.key.cmp(key))
+                .ok()
+                .map(|at| (entries[at].state, entries[at].value.clone()))),
+            Form::Split => {
+                stage.decoded(Table::Graph, &name::key_row(&self.soul, key), rows::decode_value)
+            }
+        }
+    }
+
+    fn take(&mut self, stage: &mut Stage<'_>, entry: Entry) {
+        match &mut self.form {
+            Form::Small { entries, changed, .. } => {
+                *changed = true;
+                match entries.binary_search_by(|held| held.key.cmp(&entry.key)) {
+                    Ok(at) => entries[at] = entry,
+                    Err(at) => entries.insert(at, entry),
+                }
+                if entries.len() > rows::SMALL_KEYS_MAX {
+                    self.split(stage);
+                }
+            }
+            Form::Split => self.put_key(stage, &entry),
+        }
+    }
+
+    fn put_key(&self, stage: &mut Stage<'_>, entry: &Entry) {
+        stage.put(
+            Table::Graph,
+            name::key_row(&self.soul, &entry.key),
+            rows::encode_value(entry.state, &entry.value),
+        );
+    }
+
+    /// Gives each key a row of its own.
+    fn split(&mut self, stage: &mut Stage<'_>) {
+        let Form::Small { entries, is_new, .. } = std::mem::replace(&mut self.form, Form::Split)
+        else {
+            return;
+        };
+        stage.counters.nodes += u64::from(is_new);
+        stage.put(Table::Graph, self.row.clone(), rows::encode_split());
+        for entry in &entries {
+            self.put_key(stage, entry);
+        }
+    }
+
+    fn close(mut self, stage: &mut Stage<'_>) {
+        let Form::Small { entries, changed: true, is_new } = &self.form else {
+            return;
+        };
+        match rows::encode_small(entries) {
+            Some(value) => {
+                stage.counters.nodes += u64::from(*is_new);
+                stage.put(Table::Graph, self.row, value);
+            }
+            None => self.split(stage),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Reads. Each call sees the store as one commit left it.
+//!
+//! Every read is bounded: by a limit the caller gives, or by a constant here. Refuses to hand
+//! out a large node whole.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use fjall::Snapshot;
+use gun::graph::Entry;
+use gun::{Key, Node, Soul, State, Value};
+
+use crate::apply;
+use crate::error::ReadError;
+use crate::folder::Folder;
+use crate::model::{KeysPage, PageLimit, QuarantineRow, RecordRow, WantedRow};
+use crate::rows::graph::NodeRow;
+use crate::rows::{Fault, deferred, graph, name, quarantine, record, wanted};
+use crate::store::Store;
+use crate::tables::{Bytes, Table};
+
+/// Largest node that [`Store::node`] hands out: beyond it a reader must page, so that no
+/// request costs memory in proportion to a registry index.
+const NODE_LIMIT: PageLimit = PageLimit { keys_max: 20_000, bytes_max: 16 * 1_024 * 1_024 };
+
+/// The tables as one commit left them.
+struct View {
+    folder: Arc<Folder>,
+    snapshot: Snapshot,
+}
+
+impl View {
+    fn get<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> Result<T, Fault>,
+    ) -> Result<Option<T>, ReadError> {
+        self.folder
+            .tables
+            .get(&self.snapshot, table, key)
+            .map_err(ReadError::Engine)?
+            .map(|row| decode(&row).map_err(|fault| ReadError::damaged(table, key, fault)))
+            .transpose()
+    }
+
+    /// Decoded rows between two bounds.
+    fn range<T>(
+        &self,
+        table: Table,
+        bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+        decode: impl Fn(&[u8], &[u8]) -> Result<T, Fault>,
+    ) -> impl Iterator<Item = Result<T, ReadError>> {
+        self.folder.tables.range(&self.snapshot, table, bounds).map(move |row| {
+            let (key, value): (Bytes, Bytes) = row.map_err(ReadError::Engine)?;
+            decode(&key, &value).map_err(|fault| ReadError::damaged(table, &key, fault))
+        })
+    }
+
+    /// Rows of a due list up to a time, with what stands in the row of each soul.
+    fn due<T>(
+        &self,
+        table: Table,
+        now_ms: u64,
+        limit: usize,
+        decode: impl Fn(Soul, &[u8]) -> Result<T, Fault>,
+    ) -> Result<Vec<T>, ReadError> {
+        let bounds = (
+            Bound::Included(vec![wanted::BY_DUE]),
+            match now_ms.checked_add(1) {
+                Some(end) => Bound::Excluded(wanted::due_from(end)),
+                None => Bound::Excluded(vec![wanted::BY_DUE + 1]),
+            },
+        );
+        self.range(table, bounds, |key, _| wanted::parse_due(key))
+            .take(limit)
+            .map(|due| {
+                let (_, soul) = due?;
+                let key = wanted::soul_row(&soul);
+                self.get(table, &key, |row| decode(soul, row))?
+                    .ok_or_else(|| ReadError::damaged(table, &key, Fault("it is missing")))
+            })
+            .collect()
+    }
+
+    fn keys_page(
+        &self,
+        soul: &Soul,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: PageLimit,
+    ) -> Result<KeysPage, ReadError> {
+        let node = name::node_row(soul);
+        match self.get(Table::Graph, &node, graph::decode_node)? {
+            None => Ok(KeysPage::default()),
+            Some(NodeRow::Small(entries)) => {
+                let wanted = entries.into_iter().filter(|entry| {
+                    entry.key.as_str().starts_with(prefix)
+                        && after.is_none_or(|after| entry.key > *after)
+                });
+                take_page(wanted.map(Ok), limit)
+            }
+            Some(NodeRow::Split) => {
+                let start = [&node[..], prefix.as_bytes()].concat();
+                let start = match after {
+                    Some(after) if after.as_str() >= prefix => {
+                        Bound::Excluded(name::key_row(soul, after))
+                    }
+                    // The node's own row stands first and is no key.
+                    _ if prefix.is_empty() => Bound::Excluded(start),
+                    _ => Bound::Included(start),
+                };
+                let end = Bound::Excluded(name::behind_soul(soul));
+                let rows = self.range(Table::Graph, (start, end), |row, value| {
+                    let (state, value) = graph::decode_value(value)?;
+                    match name::parse(row)? {
+                        (_, Some(key)) => Ok(Entry { key, state, value }),
+                        (_, None) => Err(Fault("its key names no value")),
+                    }
+                });
+                let rows = rows.take_while(|row| {
+                    row.as_ref().map_or(true, |entry| entry.key.as_str().starts_with(prefix))
+                });
+                take_page(rows, limit)
+            }
+        }
+    }
+}
+
+/// Takes entries until the page is full; one more tells whether it is the last.
+fn take_page(
+    entries: impl Iterator<Item = Result<Entry, ReadError>>,
+    limit: PageLimit,
+) -> Result<KeysPage, ReadError> {
+    let mut page = KeysPage::default();
+    let mut bytes = 0;
+    for entry in entries {
+        let entry = entry?;
+        let full = page.entries.len() >= limit.keys_max
+            || (bytes >= limit.bytes_max && !page.entries.is_empty());
+        if full {
+            page.more = true;
+            break;
+        }
+        bytes += entry_bytes(&entry);
+        page.entries.push(entry);
+    }
+    Ok(page)
+}
+
+fn entry_bytes(entry: &Entry) -> usize {
+    let value = match &entry.value {
+        Value::Null | Value::Bool(_) => 1,
+        Value::Number(_) => 8,
+        Value::Text(text) => text.len(),
+        Value::Link(soul) => soul.as_str().len(),
+    };
+    entry.key.as_str().len() + value
+}
+
+/// Everything behind a key of a table whose keys have one part.
+fn behind(start: Vec<u8>) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    (Bound::Excluded(start), Bound::Unbounded)
+}
+
+impl Store {
+    fn view(&self) -> Result<View, ReadError> {
+        let folder = self.folder()?;
+        let snapshot = folder.tables.snapshot();
+        Ok(View { folder, snapshot })
+    }
+
+    /// The state and value of one key.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn value(&self, soul: &Soul, key: &Key) -> Result<Option<(State, Value)>, ReadError> {
+        let view = self.view()?;
+        match view.get(Table::Graph, &name::node_row(soul), graph::decode_node)? {
+            None => Ok(None),
+            Some(NodeRow::Small(entries)) => Ok(entries
+                .into_iter()
+                .find(|entry| entry.key == *key)
+                .map(|entry| (entry.state, entry.value))),
+            Some(NodeRow::Split) => {
+                view.get(Table::Graph, &name::key_row(soul, key), graph::decode_value)
+            }
+        }
+    }
+
+    /// A node whole, its entries in byte order of the keys.
+    ///
+    /// # Errors
+    /// [`ReadError::NodeTooLarge`] for more than 20,000 keys or 16 MiB: use [`Self::keys_page`].
+    pub fn node(&self, soul: &Soul) -> Result<Option<Node>, ReadError> {
+        let page = self.view()?.keys_page(soul, "", None, NODE_LIMIT)?;
+        if page.more {
+            return Err(ReadError::NodeTooLarge(soul.clone()));
+        }
+        // A node never loses its last key, so one without any is not there.
+        Ok((!page.entries.is_empty()).then(|| Node { soul: soul.clone(), entries: page.entries }))
+    }
+
+    /// Up to `limit` keys of a node in byte order, those behind `after`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn keys(
+        &self,
+        soul: &Soul,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, ReadError> {
+        let limit = PageLimit { keys_max: limit, bytes_max: usize::MAX };
+        Ok(self.view()?.keys_page(soul, "", after, limit)?.entries)
+    }
+
+    /// A page of the keys that start with `prefix`, in byte order, those behind `after`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn keys_page(
+        &self,
+        soul: &Soul,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: PageLimit,
+    ) -> Result<KeysPage, ReadError> {
+        self.view()?.keys_page(soul, prefix, after, limit)
+    }
+
+    /// Up to `limit` souls that start with `prefix`, in byte order, those behind `after`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn souls(
+        &self,
+        prefix: &str,
+        after: Option<&Soul>,
+        limit: usize,
+    ) -> Result<Vec<Soul>, ReadError> {
+        let view = self.view()?;
+        let prefix_row = name::souls_from(prefix);
+        let mut start = match after {
+            Some(after) if after.as_str() >= prefix => name::behind_soul(after),
+            _ => prefix_row.clone(),
+        };
+        let mut souls = Vec::new();
+        while souls.len() < limit {
+            // Rows of small nodes follow each other; behind a split node its keys' rows,
+            // perhaps a million, are skipped by a new search.
+            let mut skip = None;
+            let rows = view.range(
+                Table::Graph,
+                (Bound::Included(start.clone()), Bound::Unbounded),
+                |row, _| {
+                    let (soul, key) = name::parse_soul(row)?;
+                    Ok((row.starts_with(&prefix_row), soul, key.is_empty()))
+                },
+            );
+            for row in rows {
+                let (in_prefix, soul, is_node) = row?;
+                if !in_prefix || souls.len() >= limit {
+                    break;
+                }
+                if !is_node {
+                    skip = Some(name::behind_soul(&soul));
+                    break;
+                }
+                souls.push(soul);
+            }
+            match skip {
+                Some(next) => start = next,
+                None => break,
+            }
+        }
+        Ok(souls)
+    }
+
+    /// The verified copy of a record.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn record(&self, soul: &Soul) -> Result<Option<RecordRow>, ReadError> {
+        self.view()?.get(Table::Records, soul.as_str().as_bytes(), |row| {
+            record::decode(soul.clone(), row)
+        })
+    }
+
+    /// Up to `limit` records behind a number of the feed, in the order they were stored. Each
+    /// record occurs once, at its newest number, so numbers have gaps.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn feed(&self, after_seq: u64, limit: usize) -> Result<Vec<(u64, Soul)>, ReadError> {
+        self.view()?
+            .range(Table::Feed, behind(after_seq.to_be_bytes().to_vec()), |key, value| {
+                Ok((record::decode_feed_key(key)?, record::decode_soul(value)?))
+            })
+            .take(limit)
+            .collect()
+    }
+
+    /// Up to `limit` wanted souls that are due, the longest due first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn wanted_due(&self, now_ms: u64, limit: usize) -> Result<Vec<WantedRow>, ReadError> {
+        self.view()?.due(Table::Wanted, now_ms, limit, wanted::decode)
+    }
+
+    /// Whether a soul is wanted.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn is_wanted(&self, soul: &Soul) -> Result<bool, ReadError> {
+        Ok(self.wanted(soul)?.is_some())
+    }
+
+    /// The row of a wanted soul.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn wanted(&self, soul: &Soul) -> Result<Option<WantedRow>, ReadError> {
+        self.view()?.get(Table::Wanted, &wanted::soul_row(soul), |row| {
+            wanted::decode(soul.clone(), row)
+        })
+    }
+
+    /// Up to `limit` quarantined records in byte order of their souls, those behind `after`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn quarantine(
+        &self,
+        after: Option<&Soul>,
+        limit: usize,
+    ) -> Result<Vec<QuarantineRow>, ReadError> {
+        let start = after.map_or_else(|| vec![wanted::BY_SOUL], wanted::soul_row);
+        self.view()?
+            .range(Table::Quarantine, behind(start), |key, value| {
+                quarantine::decode(wanted::parse_soul(key)?, value)
+            })
+            .take(limit)
+            .collect()
+    }
+
+    /// The row of a quarantined record.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn quarantined(&self, soul: &Soul) -> Result<Option<QuarantineRow>, ReadError> {
+        self.view()?.get(Table::Quarantine, &wanted::soul_row(soul), |row| {
+            quarantine::decode(soul.clone(), row)
+        })
+    }
+
+    /// Up to `limit` quarantined records that are to be tried again by now, the longest due first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn quarantine_due(
+        &self,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<QuarantineRow>, ReadError> {
+        self.view()?.due(Table::Quarantine, now_ms, limit, quarantine::decode)
+    }
+
+    /// A named value.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn cursor(&self, name: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        self.view()?.get(Table::Meta, &apply::cursor_row(name), |row| Ok(row.to_vec()))
+    }
+
+    /// When the next deferred value falls due, ms since 1970; it is then decided by
+    /// [`crate::Op::ReleaseDeferred`].
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn next_deferred(&self) -> Result<Option<u64>, ReadError> {
+        self.view()?
+            .range(Table::Deferred, (Bound::Unbounded, Bound::Unbounded), |row, _| {
+                deferred::parse(row)
+            })
+            .next()
+            .transpose()
+            // A state between two milliseconds is due at the second. The cast saturates.
+            .map(|first| first.map(|(state, _, _)| state.as_f64().ceil() as u64))
+    }
+}

@@ -1,0 +1,1 @@
+//! Rows: round trips, order, damage.
