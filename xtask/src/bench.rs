@@ -1,14 +1,12 @@
 //! `cargo xtask bench`: builds the release binary and runs the benches that the workspace holds.
 //! Owns no list of its own: cargo's metadata names the targets, so none can be forgotten.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::command::{self, cargo, step};
-use crate::structure::metadata;
 
 /// Tells benches which binary to start as a node.
 const BINARY_VARIABLE: &str = "OIP_GUN_BIN";
@@ -33,7 +31,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         Some(at) => (&arguments[..at], &arguments[at + 1..]),
         None => (arguments, &[][..]),
     };
-    let metadata = metadata()?;
+    let metadata = command::metadata()?;
     let all = benches(&metadata);
     let known: Vec<&str> = all.iter().map(|bench| bench.name.as_str()).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
@@ -57,12 +55,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
         "--bin",
         "oip-gun",
     ]))?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .map_or_else(command::root, PathBuf::from);
-    let binary = target
-        .join("release")
-        .join(format!("oip-gun{}", std::env::consts::EXE_SUFFIX));
+    let binary = command::program(&metadata, "release");
     for bench in chosen {
         let mut command = match bench.kind {
             BenchKind::CargoBench => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 /// The repository's root folder: the parent of this crate.
 pub(crate) fn root() -> PathBuf {
@@ -41,6 +42,27 @@ pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
         .output();
     let output = output.ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// What cargo knows of the workspace and everything it depends on.
+pub(crate) fn metadata() -> Result<Value> {
+    let output = cargo(&["metadata", "--format-version", "1"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("failed to start cargo metadata")?;
+    if !output.status.success() {
+        bail!("cargo metadata failed ({})", output.status);
+    }
+    serde_json::from_slice(&output.stdout).context("failed to read cargo's metadata")
+}
+
+/// The program that a build of `profile` (`debug` or `release`) left in cargo's target folder.
+pub(crate) fn program(metadata: &Value, profile: &str) -> PathBuf {
+    let target = metadata["target_directory"]
+        .as_str()
+        .map_or_else(root, PathBuf::from);
+    let name = format!("oip-gun{}", std::env::consts::EXE_SUFFIX);
+    target.join(profile).join(name)
 }
 
 fn shown(command: &Command) -> String {

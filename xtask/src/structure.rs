@@ -10,10 +10,9 @@ mod sources;
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::process::{ExitCode, Stdio};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result};
 
 use crate::command;
 
@@ -81,7 +80,7 @@ pub(crate) fn run(_: &[String]) -> Result<ExitCode> {
     read_folder(&root, "", &mut files)?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
 
-    let metadata = metadata()?;
+    let metadata = command::metadata()?;
     let mut problems = arrows::check(&metadata);
     problems.extend(documents::check(
         &files,
@@ -100,18 +99,6 @@ pub(crate) fn run(_: &[String]) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// What cargo knows of the workspace and everything it depends on.
-pub(crate) fn metadata() -> Result<Value> {
-    let output = command::cargo(&["metadata", "--format-version", "1"])
-        .stderr(Stdio::inherit())
-        .output()
-        .context("failed to start cargo metadata")?;
-    if !output.status.success() {
-        bail!("cargo metadata failed ({})", output.status);
-    }
-    serde_json::from_slice(&output.stdout).context("failed to read cargo's metadata")
 }
 
 fn read_folder(folder: &Path, prefix: &str, files: &mut Vec<TextFile>) -> Result<()> {
