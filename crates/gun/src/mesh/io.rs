@@ -171,7 +171,8 @@ pub enum Output {
         /// For what.
         get: Get,
     },
-    /// An answer to [`Input::Ask`]. A gun.js relay may answer a get several times.
+    /// An answer to [`Input::Ask`]. A gun.js relay may answer a get several times: data may
+    /// come after "not found", and after data without `more`, for some 2 s.
     Asked {
         /// Of the question.
         token: Token,
@@ -193,6 +194,13 @@ pub enum Output {
         name: Arc<str>,
         /// JSON text of its body.
         body: Arc<str>,
+    },
+    /// A peer says that something about the connection is wrong: for a log.
+    Complaint {
+        /// Which.
+        peer: PeerId,
+        /// Its words.
+        err: Arc<str>,
     },
     /// A peer named its process.
     Identified {
@@ -242,6 +250,8 @@ pub enum Answer {
     Refused(Reject),
     /// The peer says that it has nothing; it may still get it from others and answer again.
     NotFound,
+    /// The peer refuses to answer, in its words.
+    Err(Arc<str>),
     /// Nothing came in time. The last word on this token.
     TimedOut,
     /// The connection closed. The last word on this token.
