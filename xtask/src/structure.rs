@@ -31,7 +31,7 @@ struct TextFile {
 impl TextFile {
     /// Rust that only tests run: its own file, or a crate's `tests/` folder.
     fn is_test(&self) -> bool {
-        self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
     }
 
     /// The text before an inline test module.
