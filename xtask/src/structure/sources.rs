@@ -39,14 +39,6 @@ const WORDS: &[Word] = &[
         reason: MACHINE,
     },
     Word {
-        halves: ["/ho", "me/"],
-        reason: MACHINE,
-    },
-    Word {
-        halves: ["/Use", "rs/"],
-        reason: MACHINE,
-    },
-    Word {
         halves: ["/tmp/", "target"],
         reason: MACHINE,
     },
