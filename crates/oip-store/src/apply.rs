@@ -82,9 +82,12 @@ impl Run<'_, '_> {
             Op::WantedAdd(wanted) => self.want(wanted),
             Op::WantedRemove(soul) => self.wanted_remove(&soul),
             Op::WantedDone { soul, generation } => self.wanted_done(&soul, generation),
-            Op::WantedRetry { soul, attempts, due_ms, reason } => {
-                self.wanted_retry(&soul, attempts, due_ms, reason)
-            }
+            Op::WantedRetry {
+                soul,
+                attempts,
+                due_ms,
+                reason,
+            } => self.wanted_retry(&soul, attempts, due_ms, reason),
             Op::QuarantineAdd(row) => self.quarantine_add(row),
             Op::QuarantineRemove(soul) => self.quarantine_remove(&soul),
             Op::SetCursor { name, value } => self.set_cursor(&name, value),
@@ -93,14 +96,22 @@ impl Run<'_, '_> {
 
     fn set_cursor(&mut self, name: &str, value: Vec<u8>) -> Result<(), WriteError> {
         if name.is_empty() || name.len() > CURSOR_NAME_BYTES_MAX {
-            return Err(WriteError::Invalid("the name of a cursor has 1 to 255 bytes"));
+            return Err(WriteError::Invalid(
+                "the name of a cursor has 1 to 255 bytes",
+            ));
         }
         self.stage.put(Table::Meta, cursor_row(name), value);
         Ok(())
     }
 
     /// A key won: notes it and asks the node whether it announces a record.
-    fn changed(&mut self, soul: &Soul, key: &Key, state: State, value: &Value) -> Result<(), WriteError> {
+    fn changed(
+        &mut self,
+        soul: &Soul,
+        key: &Key,
+        state: State,
+        value: &Value,
+    ) -> Result<(), WriteError> {
         let change = Change {
             soul: soul.clone(),
             key: key.clone(),
@@ -125,13 +136,24 @@ struct Changes {
 
 impl Changes {
     fn note(&mut self, change: Change) {
-        let Change { soul, key, state, value } = change;
+        let Change {
+            soul,
+            key,
+            state,
+            value,
+        } = change;
         let node = *self.nodes.entry(soul.clone()).or_insert_with(|| {
-            self.graph.push(Node { soul: soul.clone(), entries: Vec::new() });
+            self.graph.push(Node {
+                soul: soul.clone(),
+                entries: Vec::new(),
+            });
             self.graph.len() - 1
         });
         let entries = &mut self.graph[node].entries;
-        let at = *self.entries.entry((soul, key.clone())).or_insert(entries.len());
+        let at = *self
+            .entries
+            .entry((soul, key.clone()))
+            .or_insert(entries.len());
         let entry = Entry { key, state, value };
         match entries.get_mut(at) {
             Some(held) => *held = entry,

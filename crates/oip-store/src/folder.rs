@@ -35,7 +35,10 @@ pub(crate) struct Folder {
 
 /// Opens the folder, making a store if there is none.
 pub(crate) fn open(path: &Path, options: &StoreOptions) -> Result<(Folder, Counters), OpenError> {
-    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    let io = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
     fs::create_dir_all(path).map_err(io)?;
     let lock = lock(path)?;
 
@@ -59,11 +62,20 @@ pub(crate) fn open(path: &Path, options: &StoreOptions) -> Result<(Folder, Count
             .map_err(|fault| damaged(path, &format!("the counters' row: {}", fault.0)))?,
         None => return Err(damaged(path, "the counters' row is missing")),
     };
-    Ok((Folder { tables, _lock: lock }, counters))
+    Ok((
+        Folder {
+            tables,
+            _lock: lock,
+        },
+        counters,
+    ))
 }
 
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    let io = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -107,9 +119,10 @@ fn open_engine(
         Ok(Ok(Some(tables))) => Ok(tables),
         Ok(Ok(None)) => Err(damaged(path, "a table is missing")),
         Ok(Err(fjall::Error::Locked)) => Err(OpenError::Locked(path.to_owned())),
-        Ok(Err(fjall::Error::Io(source))) if !is_damage(&source) => {
-            Err(OpenError::Io { path: path.to_owned(), source })
-        }
+        Ok(Err(fjall::Error::Io(source))) if !is_damage(&source) => Err(OpenError::Io {
+            path: path.to_owned(),
+            source,
+        }),
         Ok(Err(error)) => Err(damaged(path, &format!("{error:?}"))),
         Err(_) => Err(damaged(path, "its files contradict each other")),
     }
@@ -153,10 +166,16 @@ fn newest_meta(
 }
 
 fn damaged(path: &Path, what: &str) -> OpenError {
-    OpenError::Damaged { path: PathBuf::from(path), what: what.to_owned() }
+    OpenError::Damaged {
+        path: PathBuf::from(path),
+        what: what.to_owned(),
+    }
 }
 
 /// Makes a rename in a folder durable.
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

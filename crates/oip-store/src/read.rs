@@ -21,7 +21,10 @@ use crate::tables::{Bytes, Table};
 
 /// Largest node that [`Store::node`] hands out: beyond it a reader must page, so that no
 /// request costs memory in proportion to a registry index.
-const NODE_LIMIT: PageLimit = PageLimit { keys_max: 20_000, bytes_max: 16 * 1_024 * 1_024 };
+const NODE_LIMIT: PageLimit = PageLimit {
+    keys_max: 20_000,
+    bytes_max: 16 * 1_024 * 1_024,
+};
 
 /// The tables as one commit left them.
 struct View {
@@ -51,10 +54,13 @@ impl View {
         bounds: (Bound<Vec<u8>>, Bound<Vec<u8>>),
         decode: impl Fn(&[u8], &[u8]) -> Result<T, Fault>,
     ) -> impl Iterator<Item = Result<T, ReadError>> {
-        self.folder.tables.range(&self.snapshot, table, bounds).map(move |row| {
-            let (key, value): (Bytes, Bytes) = row.map_err(ReadError::Engine)?;
-            decode(&key, &value).map_err(|fault| ReadError::damaged(table, &key, fault))
-        })
+        self.folder
+            .tables
+            .range(&self.snapshot, table, bounds)
+            .map(move |row| {
+                let (key, value): (Bytes, Bytes) = row.map_err(ReadError::Engine)?;
+                decode(&key, &value).map_err(|fault| ReadError::damaged(table, &key, fault))
+            })
     }
 
     /// Rows of a due list up to a time, with what stands in the row of each soul.
@@ -119,7 +125,8 @@ impl View {
                     }
                 });
                 let rows = rows.take_while(|row| {
-                    row.as_ref().map_or(true, |entry| entry.key.as_str().starts_with(prefix))
+                    row.as_ref()
+                        .map_or(true, |entry| entry.key.as_str().starts_with(prefix))
                 });
                 take_page(rows, limit)
             }
@@ -198,7 +205,10 @@ impl Store {
             return Err(ReadError::NodeTooLarge(soul.clone()));
         }
         // A node never loses its last key, so one without any is not there.
-        Ok((!page.entries.is_empty()).then(|| Node { soul: soul.clone(), entries: page.entries }))
+        Ok((!page.entries.is_empty()).then(|| Node {
+            soul: soul.clone(),
+            entries: page.entries,
+        }))
     }
 
     /// Up to `limit` keys of a node in byte order, those behind `after`.
@@ -211,7 +221,10 @@ impl Store {
         after: Option<&Key>,
         limit: usize,
     ) -> Result<Vec<Entry>, ReadError> {
-        let limit = PageLimit { keys_max: limit, bytes_max: usize::MAX };
+        let limit = PageLimit {
+            keys_max: limit,
+            bytes_max: usize::MAX,
+        };
         Ok(self.view()?.keys_page(soul, "", after, limit)?.entries)
     }
 
@@ -282,9 +295,10 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn record(&self, soul: &Soul) -> Result<Option<RecordRow>, ReadError> {
-        self.view()?.get(Table::Records, soul.as_str().as_bytes(), |row| {
-            record::decode(soul.clone(), row)
-        })
+        self.view()?
+            .get(Table::Records, soul.as_str().as_bytes(), |row| {
+                record::decode(soul.clone(), row)
+            })
     }
 
     /// Up to `limit` records behind a number of the feed, in the order they were stored. Each
@@ -294,9 +308,11 @@ impl Store {
     /// [`ReadError`].
     pub fn feed(&self, after_seq: u64, limit: usize) -> Result<Vec<(u64, Soul)>, ReadError> {
         self.view()?
-            .range(Table::Feed, behind(after_seq.to_be_bytes().to_vec()), |key, value| {
-                Ok((record::decode_feed_key(key)?, record::decode_soul(value)?))
-            })
+            .range(
+                Table::Feed,
+                behind(after_seq.to_be_bytes().to_vec()),
+                |key, value| Ok((record::decode_feed_key(key)?, record::decode_soul(value)?)),
+            )
             .take(limit)
             .collect()
     }
@@ -306,7 +322,8 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn wanted_due(&self, now_ms: u64, limit: usize) -> Result<Vec<WantedRow>, ReadError> {
-        self.view()?.due(Table::Wanted, now_ms, limit, wanted::decode)
+        self.view()?
+            .due(Table::Wanted, now_ms, limit, wanted::decode)
     }
 
     /// Whether a soul is wanted.
@@ -322,9 +339,10 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn wanted(&self, soul: &Soul) -> Result<Option<WantedRow>, ReadError> {
-        self.view()?.get(Table::Wanted, &wanted::soul_row(soul), |row| {
-            wanted::decode(soul.clone(), row)
-        })
+        self.view()?
+            .get(Table::Wanted, &wanted::soul_row(soul), |row| {
+                wanted::decode(soul.clone(), row)
+            })
     }
 
     /// Up to `limit` quarantined records in byte order of their souls, those behind `after`.
@@ -350,9 +368,10 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn quarantined(&self, soul: &Soul) -> Result<Option<QuarantineRow>, ReadError> {
-        self.view()?.get(Table::Quarantine, &wanted::soul_row(soul), |row| {
-            quarantine::decode(soul.clone(), row)
-        })
+        self.view()?
+            .get(Table::Quarantine, &wanted::soul_row(soul), |row| {
+                quarantine::decode(soul.clone(), row)
+            })
     }
 
     /// Up to `limit` quarantined records that are to be tried again by now, the longest due first.
@@ -364,7 +383,8 @@ impl Store {
         now_ms: u64,
         limit: usize,
     ) -> Result<Vec<QuarantineRow>, ReadError> {
-        self.view()?.due(Table::Quarantine, now_ms, limit, quarantine::decode)
+        self.view()?
+            .due(Table::Quarantine, now_ms, limit, quarantine::decode)
     }
 
     /// A named value.
@@ -372,7 +392,11 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn cursor(&self, name: &str) -> Result<Option<Vec<u8>>, ReadError> {
-        self.view()?.get(Table::Meta, &apply::cursor_row(name), |row| Ok(row.to_vec()))
+        self.view()?.get(
+            Table::Meta,
+            &apply::cursor_row(name),
+            |row| Ok(row.to_vec()),
+        )
     }
 
     /// When the next deferred value falls due, ms since 1970; it is then decided by
@@ -382,9 +406,11 @@ impl Store {
     /// [`ReadError`].
     pub fn next_deferred(&self) -> Result<Option<u64>, ReadError> {
         self.view()?
-            .range(Table::Deferred, (Bound::Unbounded, Bound::Unbounded), |row, _| {
-                deferred::parse(row)
-            })
+            .range(
+                Table::Deferred,
+                (Bound::Unbounded, Bound::Unbounded),
+                |row, _| deferred::parse(row),
+            )
             .next()
             .transpose()
             // A state between two milliseconds is due at the second. The cast saturates.

@@ -53,7 +53,8 @@ impl Shared {
     /// Tells the watchers of the feed if its head moved.
     pub(crate) fn publish_feed(&self) {
         let head = self.counters().feed_head;
-        self.feed.send_if_modified(|seen| std::mem::replace(seen, head) != head);
+        self.feed
+            .send_if_modified(|seen| std::mem::replace(seen, head) != head);
     }
 
     pub(crate) fn watch_feed(&self) -> watch::Receiver<u64> {
@@ -63,11 +64,15 @@ impl Shared {
     /// Ends writing for good.
     pub(crate) fn poison(&self, engine: &Engine) -> WriteError {
         let cause = self.failure.get_or_init(|| engine.to_string().into());
-        WriteError::Poisoned { cause: cause.clone() }
+        WriteError::Poisoned {
+            cause: cause.clone(),
+        }
     }
 
     /// The error that every write gets, once one has failed.
     pub(crate) fn poisoned(&self) -> Option<WriteError> {
-        self.failure.get().map(|cause| WriteError::Poisoned { cause: cause.clone() })
+        self.failure.get().map(|cause| WriteError::Poisoned {
+            cause: cause.clone(),
+        })
     }
 }

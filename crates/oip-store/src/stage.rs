@@ -83,7 +83,8 @@ impl<'a> Stage<'a> {
     ) -> impl Iterator<Item = Result<(Bytes, Bytes), Engine>> + use<> {
         use std::ops::Bound;
         let snapshot = self.tables.snapshot();
-        self.tables.range(&snapshot, table, (Bound::Unbounded, Bound::Excluded(end)))
+        self.tables
+            .range(&snapshot, table, (Bound::Unbounded, Bound::Excluded(end)))
     }
 
     pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
@@ -108,7 +109,8 @@ impl<'a> Stage<'a> {
             .into_iter()
             .zip(self.rows)
             .flat_map(|(table, rows)| {
-                rows.into_iter().map(move |(key, value)| RowWrite { table, key, value })
+                rows.into_iter()
+                    .map(move |(key, value)| RowWrite { table, key, value })
             })
             .collect();
         (rows, self.counters)

@@ -61,7 +61,10 @@ impl Store {
         let writer = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
-            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+            .map_err(|source| OpenError::Io {
+                path: path.to_owned(),
+                source,
+            })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 folder: RwLock::new(Some(folder)),
@@ -86,14 +89,25 @@ impl Store {
             Ok(admitted) => admitted,
             Err(error) => return reply(Err(error)),
         };
-        let permit = match self.inner.queue_bytes.clone().try_acquire_many_owned(share(bytes)) {
+        let permit = match self
+            .inner
+            .queue_bytes
+            .clone()
+            .try_acquire_many_owned(share(bytes))
+        {
             Ok(permit) => permit,
             Err(TryAcquireError::NoPermits) => return reply(Err(self.busy())),
             Err(TryAcquireError::Closed) => return reply(Err(WriteError::Closed)),
         };
         match sender.try_reserve() {
             Ok(place) => {
-                place.send(Job { transaction, now_ms, bytes, reply: Box::new(reply), permit });
+                place.send(Job {
+                    transaction,
+                    now_ms,
+                    bytes,
+                    reply: Box::new(reply),
+                    permit,
+                });
             }
             Err(mpsc::error::TrySendError::Full(())) => reply(Err(self.busy())),
             Err(mpsc::error::TrySendError::Closed(())) => reply(Err(WriteError::Closed)),
@@ -123,17 +137,20 @@ impl Store {
             let _ = answer.send(outcome);
         });
         sender
-            .send(Job { transaction, now_ms, bytes, reply, permit })
+            .send(Job {
+                transaction,
+                now_ms,
+                bytes,
+                reply,
+                permit,
+            })
             .await
             .map_err(|_| WriteError::Closed)?;
         drop(sender);
         answered.await.map_err(|_| WriteError::Closed)?
     }
 
-    fn admit(
-        &self,
-        transaction: &Transaction,
-    ) -> Result<(usize, mpsc::Sender<Job>), WriteError> {
+    fn admit(&self, transaction: &Transaction) -> Result<(usize, mpsc::Sender<Job>), WriteError> {
         if let Some(poisoned) = self.inner.shared.poisoned() {
             return Err(poisoned);
         }
@@ -247,7 +264,11 @@ impl Inner {
     fn close(&self) {
         self.queue_bytes.close();
         drop(self.sender().take());
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(writer) = writer {
             // A reply may hold the last handle: then this is the writer thread itself, which
             // can't wait for its own end, and ends when the reply returns.
@@ -255,7 +276,10 @@ impl Inner {
                 tracing::error!("the store's writer panicked");
             }
         }
-        self.folder.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.folder
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 

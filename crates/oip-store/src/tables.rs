@@ -93,7 +93,9 @@ impl Tables {
             .worker_threads(WORKER_THREADS)
             .open()?;
         if missing == MissingTable::Refuse
-            && !Table::ALL.iter().all(|table| database.keyspace_exists(table.name()))
+            && !Table::ALL
+                .iter()
+                .all(|table| database.keyspace_exists(table.name()))
         {
             return Ok(None);
         }
@@ -117,7 +119,10 @@ impl Tables {
             keyspace(Table::Deferred)?,
             keyspace(Table::Meta)?,
         ];
-        Ok(Some(Self { database, keyspaces }))
+        Ok(Some(Self {
+            database,
+            keyspaces,
+        }))
     }
 
     fn keyspace(&self, table: Table) -> &Keyspace {

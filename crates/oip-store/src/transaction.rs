@@ -61,12 +61,17 @@ impl Op {
                 .map(|node| {
                     let entries = node.entries.iter();
                     soul_bytes(&node.soul)
-                        + entries.map(|entry| entry_bytes(&entry.key, &entry.value)).sum::<usize>()
+                        + entries
+                            .map(|entry| entry_bytes(&entry.key, &entry.value))
+                            .sum::<usize>()
                 })
                 .sum(),
             Self::Write { soul, entries } => {
                 let entries = entries.iter();
-                soul_bytes(soul) + entries.map(|(key, value)| entry_bytes(key, value)).sum::<usize>()
+                soul_bytes(soul)
+                    + entries
+                        .map(|(key, value)| entry_bytes(key, value))
+                        .sum::<usize>()
             }
             Self::ReleaseDeferred => OVERHEAD_BYTES,
             Self::PutRecord(row) => {

@@ -77,7 +77,14 @@ impl Writer {
         let folder = self.folder.clone();
         let mut stage = Stage::new(&folder.tables, self.counters);
         let mut answers = Vec::with_capacity(batch.len());
-        for Job { transaction, now_ms, reply, permit, .. } in batch {
+        for Job {
+            transaction,
+            now_ms,
+            reply,
+            permit,
+            ..
+        } in batch
+        {
             let outcome = match self.shared.poisoned() {
                 Some(poisoned) => Err(poisoned),
                 None => apply::transaction(&mut stage, &self.options, transaction, now_ms),
@@ -87,8 +94,14 @@ impl Writer {
         let (rows, counters) = stage.into_rows();
         let written = self.commit(rows, counters);
         if written.is_ok() {
-            let committed = answers.iter().filter(|(_, outcome, _)| outcome.is_ok()).count();
-            self.shared.tallies.transactions.fetch_add(committed as u64, Relaxed);
+            let committed = answers
+                .iter()
+                .filter(|(_, outcome, _)| outcome.is_ok())
+                .count();
+            self.shared
+                .tallies
+                .transactions
+                .fetch_add(committed as u64, Relaxed);
         }
         for (reply, outcome, permit) in answers {
             reply(match &written {
@@ -103,11 +116,7 @@ impl Writer {
 
     /// Writes and syncs the rows; without any there is nothing to sync, since all that the
     /// batch was compared with is durable.
-    fn commit(
-        &mut self,
-        rows: Vec<RowWrite>,
-        counters: Counters,
-    ) -> Result<(), WriteError> {
+    fn commit(&mut self, rows: Vec<RowWrite>, counters: Counters) -> Result<(), WriteError> {
         if rows.is_empty() {
             return Ok(());
         }

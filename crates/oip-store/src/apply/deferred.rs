@@ -21,7 +21,10 @@ impl Run<'_, '_> {
             return Ok(());
         }
         let row = deferred::row(entry.state, soul, &entry.key);
-        match self.stage.decoded(Table::Deferred, &row, graph::decode_value)? {
+        match self
+            .stage
+            .decoded(Table::Deferred, &row, graph::decode_value)?
+        {
             // Same key, same state: only the greater text can win when the time comes.
             Some((_, held)) if ham::compare_values(&entry.value, &held).is_le() => return Ok(()),
             Some(_) => {}
@@ -32,7 +35,11 @@ impl Run<'_, '_> {
             None => self.stage.counters.deferred += 1,
         }
         self.committed.deferred += 1;
-        self.stage.put(Table::Deferred, row, graph::encode_value(entry.state, &entry.value));
+        self.stage.put(
+            Table::Deferred,
+            row,
+            graph::encode_value(entry.state, &entry.value),
+        );
         Ok(())
     }
 
@@ -54,7 +61,10 @@ impl Run<'_, '_> {
             let (state, value) = graph::decode_value(&value).map_err(damaged)?;
             self.stage.remove(Table::Deferred, row.to_vec());
             self.stage.counters.deferred = self.stage.counters.deferred.saturating_sub(1);
-            self.merge(Node { soul, entries: vec![Entry { key, state, value }] })?;
+            self.merge(Node {
+                soul,
+                entries: vec![Entry { key, state, value }],
+            })?;
         }
         Ok(())
     }

@@ -28,7 +28,8 @@ impl Run<'_, '_> {
                 // What is stored already wins whenever its time comes (this clock was set
                 // back): not worth keeping aside, nor a fault of the sender.
                 Verdict::Defer
-                    if ham::decide(known, entry.state, &entry.value, entry.state) != Verdict::Take => {}
+                    if ham::decide(known, entry.state, &entry.value, entry.state)
+                        != Verdict::Take => {}
                 Verdict::Defer => self.defer(&soul, &entry)?,
                 Verdict::Historical | Verdict::Same | Verdict::Lesser => {}
             }
@@ -52,7 +53,11 @@ impl Run<'_, '_> {
             let state = if next > self.now { next } else { self.now };
             let ahead_ms = state.as_f64() - self.now.as_f64();
             if ahead_ms > self.options.future_ms_max as f64 {
-                return Err(WriteError::ClockBehind { soul, key, ahead_ms: ahead_ms as u64 });
+                return Err(WriteError::ClockBehind {
+                    soul,
+                    key,
+                    ahead_ms: ahead_ms as u64,
+                });
             }
             self.changed(&soul, &key, state, &value)?;
             edit.take(self.stage, Entry { key, state, value });
@@ -80,7 +85,11 @@ struct NodeEdit {
 }
 
 enum Form {
-    Small { entries: Vec<Entry>, changed: bool, is_new: bool },
+    Small {
+        entries: Vec<Entry>,
+        changed: bool,
+        is_new: bool,
+    },
     Split,
 }
 
@@ -88,11 +97,23 @@ impl NodeEdit {
     fn open(stage: &Stage<'_>, soul: &Soul) -> Result<Self, ReadError> {
         let row = name::node_row(soul);
         let form = match stage.decoded(Table::Graph, &row, rows::decode_node)? {
-            None => Form::Small { entries: Vec::new(), changed: false, is_new: true },
-            Some(NodeRow::Small(entries)) => Form::Small { entries, changed: false, is_new: false },
+            None => Form::Small {
+                entries: Vec::new(),
+                changed: false,
+                is_new: true,
+            },
+            Some(NodeRow::Small(entries)) => Form::Small {
+                entries,
+                changed: false,
+                is_new: false,
+            },
             Some(NodeRow::Split) => Form::Split,
         };
-        Ok(Self { row, soul: soul.clone(), form })
+        Ok(Self {
+            row,
+            soul: soul.clone(),
+            form,
+        })
     }
 
     fn known(&self, stage: &Stage<'_>, key: &Key) -> Result<Option<(State, Value)>, ReadError> {
@@ -101,15 +122,19 @@ impl NodeEdit {
                 .binary_search_by(|entry| entry.key.cmp(key))
                 .ok()
                 .map(|at| (entries[at].state, entries[at].value.clone()))),
-            Form::Split => {
-                stage.decoded(Table::Graph, &name::key_row(&self.soul, key), rows::decode_value)
-            }
+            Form::Split => stage.decoded(
+                Table::Graph,
+                &name::key_row(&self.soul, key),
+                rows::decode_value,
+            ),
         }
     }
 
     fn take(&mut self, stage: &mut Stage<'_>, entry: Entry) {
         match &mut self.form {
-            Form::Small { entries, changed, .. } => {
+            Form::Small {
+                entries, changed, ..
+            } => {
                 *changed = true;
                 match entries.binary_search_by(|held| held.key.cmp(&entry.key)) {
                     Ok(at) => entries[at] = entry,
@@ -133,7 +158,9 @@ impl NodeEdit {
 
     /// Gives each key a row of its own.
     fn split(&mut self, stage: &mut Stage<'_>) {
-        let Form::Small { entries, is_new, .. } = std::mem::replace(&mut self.form, Form::Split)
+        let Form::Small {
+            entries, is_new, ..
+        } = std::mem::replace(&mut self.form, Form::Split)
         else {
             return;
         };
@@ -145,7 +172,12 @@ impl NodeEdit {
     }
 
     fn close(mut self, stage: &mut Stage<'_>) {
-        let Form::Small { entries, changed: true, is_new } = &self.form else {
+        let Form::Small {
+            entries,
+            changed: true,
+            is_new,
+        } = &self.form
+        else {
             return;
         };
         match rows::encode_small(entries) {

@@ -10,14 +10,16 @@ use crate::tables::Table;
 
 impl Run<'_, '_> {
     fn quarantine_row(&self, soul: &Soul) -> Result<Option<QuarantineRow>, ReadError> {
-        self.stage.decoded(Table::Quarantine, &wanted::soul_row(soul), |row| {
-            quarantine::decode(soul.clone(), row)
-        })
+        self.stage
+            .decoded(Table::Quarantine, &wanted::soul_row(soul), |row| {
+                quarantine::decode(soul.clone(), row)
+            })
     }
 
     fn remove_due(&mut self, row: &QuarantineRow) {
         if let Some(due_ms) = row.due_ms {
-            self.stage.remove(Table::Quarantine, wanted::due_row(due_ms, &row.soul));
+            self.stage
+                .remove(Table::Quarantine, wanted::due_row(due_ms, &row.soul));
         }
     }
 
@@ -35,9 +37,17 @@ impl Run<'_, '_> {
             None => self.stage.counters.quarantine += 1,
         }
         if let Some(due_ms) = row.due_ms {
-            self.stage.put(Table::Quarantine, wanted::due_row(due_ms, &row.soul), Vec::new());
+            self.stage.put(
+                Table::Quarantine,
+                wanted::due_row(due_ms, &row.soul),
+                Vec::new(),
+            );
         }
-        self.stage.put(Table::Quarantine, wanted::soul_row(&row.soul), quarantine::encode(&row));
+        self.stage.put(
+            Table::Quarantine,
+            wanted::soul_row(&row.soul),
+            quarantine::encode(&row),
+        );
         Ok(())
     }
 

@@ -10,17 +10,27 @@ use crate::tables::Table;
 
 impl Run<'_, '_> {
     fn wanted_row(&self, soul: &Soul) -> Result<Option<WantedRow>, ReadError> {
-        self.stage.decoded(Table::Wanted, &wanted::soul_row(soul), |row| {
-            wanted::decode(soul.clone(), row)
-        })
+        self.stage
+            .decoded(Table::Wanted, &wanted::soul_row(soul), |row| {
+                wanted::decode(soul.clone(), row)
+            })
     }
 
     fn put_wanted(&mut self, before: Option<u64>, row: &WantedRow) {
         if let Some(due_ms) = before.filter(|due_ms| *due_ms != row.due_ms) {
-            self.stage.remove(Table::Wanted, wanted::due_row(due_ms, &row.soul));
+            self.stage
+                .remove(Table::Wanted, wanted::due_row(due_ms, &row.soul));
         }
-        self.stage.put(Table::Wanted, wanted::due_row(row.due_ms, &row.soul), Vec::new());
-        self.stage.put(Table::Wanted, wanted::soul_row(&row.soul), wanted::encode(row));
+        self.stage.put(
+            Table::Wanted,
+            wanted::due_row(row.due_ms, &row.soul),
+            Vec::new(),
+        );
+        self.stage.put(
+            Table::Wanted,
+            wanted::soul_row(&row.soul),
+            wanted::encode(row),
+        );
     }
 
     /// Makes a soul wanted and due now.
@@ -62,7 +72,8 @@ impl Run<'_, '_> {
     pub(super) fn wanted_remove(&mut self, soul: &Soul) -> Result<(), WriteError> {
         if let Some(row) = self.wanted_row(soul)? {
             self.stage.counters.wanted = self.stage.counters.wanted.saturating_sub(1);
-            self.stage.remove(Table::Wanted, wanted::due_row(row.due_ms, soul));
+            self.stage
+                .remove(Table::Wanted, wanted::due_row(row.due_ms, soul));
             self.stage.remove(Table::Wanted, wanted::soul_row(soul));
         }
         Ok(())
@@ -83,7 +94,12 @@ impl Run<'_, '_> {
         reason: String,
     ) -> Result<(), WriteError> {
         if let Some(held) = self.wanted_row(soul)? {
-            let row = WantedRow { attempts, due_ms, reason: Some(reason), ..held };
+            let row = WantedRow {
+                attempts,
+                due_ms,
+                reason: Some(reason),
+                ..held
+            };
             self.put_wanted(Some(held.due_ms), &row);
         }
         Ok(())

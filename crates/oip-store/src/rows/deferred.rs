@@ -17,7 +17,11 @@ fn ordered(state: State) -> [u8; 8] {
 
 fn unordered(bytes: [u8; 8]) -> Result<State, Fault> {
     let bits = u64::from_be_bytes(bytes);
-    let bits = if bits & SIGN == 0 { !bits } else { bits & !SIGN };
+    let bits = if bits & SIGN == 0 {
+        !bits
+    } else {
+        bits & !SIGN
+    };
     State::new(f64::from_bits(bits)).ok_or(Fault("its state is not finite"))
 }
 
@@ -38,7 +42,9 @@ pub(crate) fn behind(now: State) -> Vec<u8> {
 
 /// Splits a row key.
 pub(crate) fn parse(row: &[u8]) -> Result<(State, Soul, Key), Fault> {
-    let (state, rest) = row.split_first_chunk().ok_or(Fault("its key has no state"))?;
+    let (state, rest) = row
+        .split_first_chunk()
+        .ok_or(Fault("its key has no state"))?;
     match name::parse(rest)? {
         (soul, Some(key)) => Ok((unordered(*state)?, soul, key)),
         (_, None) => Err(Fault("its key names no value")),

@@ -86,13 +86,19 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], Fault> {
-        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(Fault("ends too early"))?;
+        let (bytes, rest) = self
+            .rest
+            .split_at_checked(len)
+            .ok_or(Fault("ends too early"))?;
         self.rest = rest;
         Ok(bytes)
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
-        let (bytes, rest) = self.rest.split_first_chunk().ok_or(Fault("ends too early"))?;
+        let (bytes, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or(Fault("ends too early"))?;
         self.rest = rest;
         Ok(*bytes)
     }
@@ -154,11 +160,19 @@ impl<'a> Reader<'a> {
 
     /// Checks that nothing is left.
     pub(crate) fn end(&self) -> Result<(), Fault> {
-        if self.is_empty() { Ok(()) } else { Err(Fault("bytes follow its end")) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(Fault("bytes follow its end"))
+        }
     }
 
     /// Checks the version byte that heads a row.
     pub(crate) fn version(&mut self, known: u8) -> Result<(), Fault> {
-        if self.byte()? == known { Ok(()) } else { Err(Fault("unknown row version")) }
+        if self.byte()? == known {
+            Ok(())
+        } else {
+            Err(Fault("unknown row version"))
+        }
     }
 }

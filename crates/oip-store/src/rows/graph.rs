@@ -69,7 +69,9 @@ fn read_number(reader: &mut Reader<'_>) -> Result<Value, Fault> {
 }
 
 fn link(soul: &str) -> Result<Value, Fault> {
-    Soul::new(soul).map(Value::Link).map_err(|_| Fault("its link is not allowed"))
+    Soul::new(soul)
+        .map(Value::Link)
+        .map_err(|_| Fault("its link is not allowed"))
 }
 
 /// The row of one key: kind, state, and the value to the end of the row.

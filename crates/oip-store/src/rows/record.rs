@@ -75,7 +75,9 @@ pub(crate) fn decode_seq(row: &[u8]) -> Result<u64, Fault> {
 
 /// The number in a feed row's key.
 pub(crate) fn decode_feed_key(key: &[u8]) -> Result<u64, Fault> {
-    key.try_into().map(u64::from_be_bytes).map_err(|_| Fault("its key is not a number"))
+    key.try_into()
+        .map(u64::from_be_bytes)
+        .map_err(|_| Fault("its key is not a number"))
 }
 
 /// A soul that fills a key or a value.

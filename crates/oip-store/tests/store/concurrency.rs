@@ -38,22 +38,33 @@ fn many_submitters_are_all_acknowledged_with_few_syncs() {
     assert_eq!(acknowledged.load(Ordering::Relaxed), SUBMITTERS * EACH);
     let stats = store.stats();
     assert_eq!(stats.transactions as usize, SUBMITTERS * EACH);
-    assert!(stats.syncs < stats.transactions / 4, "{} syncs", stats.syncs);
+    assert!(
+        stats.syncs < stats.transactions / 4,
+        "{} syncs",
+        stats.syncs
+    );
     let store = open(folder.path());
-    assert_eq!(store.souls("", None, usize::MAX).unwrap().len(), SUBMITTERS * EACH);
+    assert_eq!(
+        store.souls("", None, usize::MAX).unwrap().len(),
+        SUBMITTERS * EACH
+    );
 }
 
 #[test]
 fn waiting_committers_of_a_runtime_share_syncs() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let tasks: Vec<_> = (0..500)
             .map(|n| {
                 let store = store.clone();
                 tokio::spawn(async move {
-                    store.commit(merge(&format!("n{n}"), "k", 1.0, "v").into(), NOW).await
+                    store
+                        .commit(merge(&format!("n{n}"), "k", 1.0, "v").into(), NOW)
+                        .await
                 })
             })
             .collect();
@@ -71,10 +82,14 @@ fn replies_come_in_the_order_of_submission() {
     let (sender, receiver) = mpsc::channel();
     for n in 0..1_000 {
         let sender = sender.clone();
-        store.submit(merge("n", "k", f64::from(n), "v").into(), NOW, move |outcome| {
-            assert_eq!(outcome.unwrap().changed.len(), 1);
-            sender.send(n).unwrap();
-        });
+        store.submit(
+            merge("n", "k", f64::from(n), "v").into(),
+            NOW,
+            move |outcome| {
+                assert_eq!(outcome.unwrap().changed.len(), 1);
+                sender.send(n).unwrap();
+            },
+        );
     }
     drop(sender);
     assert!(receiver.iter().eq(0..1_000));
@@ -101,11 +116,17 @@ fn full_queue_refuses_at_once_and_recovers() {
     for n in 0..10_000 {
         let sender = sender.clone();
         let op = merge(&format!("n{n}"), "k", 1.0, "v");
-        store.submit(op.into(), NOW, move |outcome| sender.send((n, outcome)).unwrap());
+        store.submit(op.into(), NOW, move |outcome| {
+            sender.send((n, outcome)).unwrap()
+        });
     }
     let refused: Vec<_> = outcomes.try_iter().collect();
     assert_eq!(refused.len(), 10_000 - 8_192);
-    assert!(refused.iter().all(|(n, outcome)| *n >= 8_192 && matches!(outcome, Err(WriteError::Busy))));
+    assert!(
+        refused
+            .iter()
+            .all(|(n, outcome)| *n >= 8_192 && matches!(outcome, Err(WriteError::Busy)))
+    );
     assert_eq!(store.stats().busy as usize, refused.len());
     assert_eq!(store.stats().queue_len, 8_192);
     drop((release, sender));
@@ -117,7 +138,10 @@ fn full_queue_refuses_at_once_and_recovers() {
 fn bytes_in_the_queue_are_bounded_and_a_larger_transaction_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let large = |bytes: usize| Op::SetCursor { name: "c".to_owned(), value: vec![0; bytes] };
+    let large = |bytes: usize| Op::SetCursor {
+        name: "c".to_owned(),
+        value: vec![0; bytes],
+    };
     let error = commit(&store, large(QUEUE_BYTES_MAX + 1), NOW).unwrap_err();
     assert!(matches!(error, WriteError::Invalid(_)), "{error}");
     let release = hold_writer(&store);
@@ -125,11 +149,16 @@ fn bytes_in_the_queue_are_bounded_and_a_larger_transaction_is_refused() {
     for _ in 0..10 {
         let sender = sender.clone();
         store.submit(large(QUEUE_BYTES_MAX / 8).into(), NOW, move |outcome| {
-            sender.send(outcome.map_err(|error| error.to_string())).unwrap();
+            sender
+                .send(outcome.map_err(|error| error.to_string()))
+                .unwrap();
         });
     }
     let refused = outcomes.try_iter().count();
-    assert_eq!(refused, 3, "the overhead of eight eighths does not fit either");
+    assert_eq!(
+        refused, 3,
+        "the overhead of eight eighths does not fit either"
+    );
     drop((release, sender));
     assert_eq!(outcomes.iter().filter(Result::is_ok).count(), 7);
 }
@@ -140,19 +169,33 @@ fn failing_transaction_takes_nothing_and_leaves_its_neighbours_alone() {
     let store = open(folder.path());
     let release = hold_writer(&store);
     let (sender, outcomes) = mpsc::channel();
-    let nan = Op::Merge { graph: graph("n", "b", 1.0, Value::Number(f64::NAN)) };
-    let fails = Transaction::new().with(merge("n", "a", 3.0, "failed")).with(nan);
-    let batch = [merge("n", "a", 2.0, "before").into(), fails, merge("n", "c", 1.0, "after").into()];
+    let nan = Op::Merge {
+        graph: graph("n", "b", 1.0, Value::Number(f64::NAN)),
+    };
+    let fails = Transaction::new()
+        .with(merge("n", "a", 3.0, "failed"))
+        .with(nan);
+    let batch = [
+        merge("n", "a", 2.0, "before").into(),
+        fails,
+        merge("n", "c", 1.0, "after").into(),
+    ];
     for transaction in batch {
         let sender = sender.clone();
-        store.submit(transaction, NOW, move |outcome| sender.send(outcome.is_ok()).unwrap());
+        store.submit(transaction, NOW, move |outcome| {
+            sender.send(outcome.is_ok()).unwrap()
+        });
     }
     drop((release, sender));
     assert_eq!(outcomes.iter().collect::<Vec<_>>(), [true, false, true]);
     let store = reopen(store, folder.path());
     assert_eq!(text(&store, "n", "a").as_deref(), Some("before"));
     assert_eq!(text(&store, "n", "c").as_deref(), Some("after"));
-    assert_eq!(store.stats().nodes, 2, "the node that holds the writer, and this one");
+    assert_eq!(
+        store.stats().nodes,
+        2,
+        "the node that holds the writer, and this one"
+    );
 }
 
 #[test]
@@ -163,16 +206,30 @@ fn closing_answers_everything_queued_and_then_refuses() {
     for n in 0..2_000 {
         let sender = sender.clone();
         let op = merge(&format!("n{n}"), "k", 1.0, "v");
-        store.submit(op.into(), NOW, move |outcome| sender.send(outcome.is_ok()).unwrap());
+        store.submit(op.into(), NOW, move |outcome| {
+            sender.send(outcome.is_ok()).unwrap()
+        });
     }
     drop(sender);
     store.close().unwrap();
     assert_eq!(outcomes.iter().filter(|ok| *ok).count(), 2_000);
-    assert!(matches!(commit(&store, merge("n", "k", 1.0, "v"), NOW), Err(WriteError::Closed)));
-    assert!(matches!(store.feed(0, 1), Err(oip_store::ReadError::Closed)));
+    assert!(matches!(
+        commit(&store, merge("n", "k", 1.0, "v"), NOW),
+        Err(WriteError::Closed)
+    ));
+    assert!(matches!(
+        store.feed(0, 1),
+        Err(oip_store::ReadError::Closed)
+    ));
     store.close().unwrap();
     // The handle that was closed is still here: the folder is free all the same.
-    assert_eq!(open(folder.path()).souls("", None, usize::MAX).unwrap().len(), 2_000);
+    assert_eq!(
+        open(folder.path())
+            .souls("", None, usize::MAX)
+            .unwrap()
+            .len(),
+        2_000
+    );
 }
 
 #[test]

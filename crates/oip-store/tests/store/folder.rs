@@ -14,7 +14,11 @@ fn folder_in_use_is_refused_with_the_cure() {
     let store = open(folder.path());
     let error = Store::open(folder.path(), StoreOptions::default()).unwrap_err();
     assert!(matches!(error, OpenError::Locked(_)), "{error}");
-    assert!(error.to_string().contains("in use by another process: stop that one"));
+    assert!(
+        error
+            .to_string()
+            .contains("in use by another process: stop that one")
+    );
     drop(store);
     open(folder.path());
 }
@@ -42,7 +46,10 @@ fn path_that_is_a_file_is_refused_with_the_cure() {
 
 /// A store with rows in table files as well as in the journal.
 fn filled(path: &Path) {
-    let options = StoreOptions { memtable_bytes: 4 * 1_024, ..StoreOptions::default() };
+    let options = StoreOptions {
+        memtable_bytes: 4 * 1_024,
+        ..StoreOptions::default()
+    };
     let store = Store::open(path, options).unwrap();
     for n in 0..300 {
         let name = format!("n{n}");
@@ -79,14 +86,19 @@ fn walk(path: &Path) -> Result<(), String> {
     let store = Store::open(path, StoreOptions::default()).map_err(|error| error.to_string())?;
     let mut after = None;
     loop {
-        let souls = store.souls("", after.as_ref(), 50).map_err(|error| error.to_string())?;
+        let souls = store
+            .souls("", after.as_ref(), 50)
+            .map_err(|error| error.to_string())?;
         let Some(last) = souls.last() else { break };
         after = Some(last.clone());
         for soul in &souls {
             store.node(soul).map_err(|error| error.to_string())?;
         }
     }
-    for (_, soul) in store.feed(0, usize::MAX).map_err(|error| error.to_string())? {
+    for (_, soul) in store
+        .feed(0, usize::MAX)
+        .map_err(|error| error.to_string())?
+    {
         store.record(&soul).map_err(|error| error.to_string())?;
     }
     Ok(())
@@ -101,7 +113,12 @@ fn damaged_files_are_errors_with_a_cure_and_never_panics() {
         .iter()
         .map(|file| file.strip_prefix(whole.path()).unwrap().to_owned())
         .collect();
-    assert!(names.iter().any(|name| name.to_string_lossy().contains("tables")), "{names:?}");
+    assert!(
+        names
+            .iter()
+            .any(|name| name.to_string_lossy().contains("tables")),
+        "{names:?}"
+    );
     let mut faults = Vec::new();
     for name in &names {
         for damage in [Damage::Removed, Damage::Cut, Damage::Flipped] {
@@ -118,7 +135,12 @@ fn damaged_files_are_errors_with_a_cure_and_never_panics() {
             }
         }
     }
-    assert!(faults.len() > names.len() / 2, "{} of {} damages seen", faults.len(), 3 * names.len());
+    assert!(
+        faults.len() > names.len() / 2,
+        "{} of {} damages seen",
+        faults.len(),
+        3 * names.len()
+    );
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -156,7 +178,11 @@ fn child_writes_until_its_disk_fails() {
     let store = open(Path::new(&folder));
     let mut stored = 0;
     let error = loop {
-        match commit(&store, merge(&format!("n{stored}"), "k", 1.0, &"v".repeat(50_000)), NOW) {
+        match commit(
+            &store,
+            merge(&format!("n{stored}"), "k", 1.0, &"v".repeat(50_000)),
+            NOW,
+        ) {
             Ok(_) => stored += 1,
             Err(error) => break error,
         }
@@ -188,12 +214,23 @@ fn failing_disk_ends_writing_but_not_reading_and_loses_nothing_acknowledged() {
         .output()
         .unwrap();
     let out = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{out}{}", String::from_utf8_lossy(&output.stderr));
-    let stored = out.lines().find_map(|line| line.strip_prefix("stored ")).unwrap();
+    assert!(
+        output.status.success(),
+        "{out}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let stored = out
+        .lines()
+        .find_map(|line| line.strip_prefix("stored "))
+        .unwrap();
     let stored: usize = stored.parse().unwrap();
     let store = open(folder.path());
     for n in 0..stored {
-        assert_eq!(text(&store, &format!("n{n}"), "k").unwrap().len(), 50_000, "n{n}");
+        assert_eq!(
+            text(&store, &format!("n{n}"), "k").unwrap().len(),
+            50_000,
+            "n{n}"
+        );
     }
     commit(&store, merge("again", "k", 1.0, "v"), NOW).unwrap();
 }

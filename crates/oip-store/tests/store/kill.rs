@@ -4,8 +4,11 @@
 //! acknowledged; then kills it, reopens the folder and checks.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gun::Value;
@@ -22,13 +25,25 @@ const IN_FLIGHT: usize = 200;
 
 /// One transaction: a value of its own node, a key of a node that all share, a record, a cursor.
 fn transaction(id: &str, n: u32) -> Transaction {
-    let mut values = graph(id, "value", f64::from(n), Value::text(format!("{id}:{}", "x".repeat(300))));
+    let mut values = graph(
+        id,
+        "value",
+        f64::from(n),
+        Value::text(format!("{id}:{}", "x".repeat(300))),
+    );
     values.extend(graph("shared", id, f64::from(n), Value::Link(soul(id))));
     Transaction::new()
         .with(Op::Merge { graph: values })
         .with(Op::PutRecord(record(id, &format!("{{\"id\":\"{id}\"}}"))))
-        .with(Op::WantedAdd(Wanted { soul: soul(id), record_type: None, at_ms: None }))
-        .with(Op::SetCursor { name: id.to_owned(), value: n.to_be_bytes().to_vec() })
+        .with(Op::WantedAdd(Wanted {
+            soul: soul(id),
+            record_type: None,
+            at_ms: None,
+        }))
+        .with(Op::SetCursor {
+            name: id.to_owned(),
+            value: n.to_be_bytes().to_vec(),
+        })
 }
 
 #[test]
@@ -38,24 +53,28 @@ fn child_writes_until_it_is_killed() {
     };
     let round = std::env::var(ROUND).unwrap();
     // Small, so that kills also hit the moving and merging of table files.
-    let options = StoreOptions { memtable_bytes: 128 * 1_024, ..StoreOptions::default() };
+    let options = StoreOptions {
+        memtable_bytes: 128 * 1_024,
+        ..StoreOptions::default()
+    };
     let store = Store::open(Path::new(&folder), options).unwrap();
     println!("\nready");
-    let (sender, places) = std::sync::mpsc::sync_channel(IN_FLIGHT);
+    // A full channel holds the loop back; each reply makes room for one more.
+    let (taken, places) = sync_channel(IN_FLIGHT);
+    let places = Arc::new(Mutex::new(places));
     for n in 0.. {
-        sender.send(()).unwrap();
+        taken.send(()).unwrap();
         let id = format!("r{round}-{n}");
         let transaction = transaction(&id, n);
-        let mut out = std::io::stdout();
+        let places = places.clone();
         store.submit(transaction, NOW, move |outcome| {
             outcome.unwrap();
             // One write call a line: a line is printed whole or, when killed, cut at its end.
-            out.write_all(format!("ack {id}\n").as_bytes()).unwrap();
+            std::io::stdout()
+                .write_all(format!("ack {id}\n").as_bytes())
+                .unwrap();
+            places.lock().unwrap().recv().unwrap();
         });
-        // As many in flight as the channel holds.
-        if n as usize >= IN_FLIGHT / 2 {
-            let _ = places.try_recv();
-        }
     }
 }
 
@@ -70,10 +89,35 @@ fn start_child(folder: &Path, round: u32) -> Child {
         .unwrap()
 }
 
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(
+        status.signal(),
+        Some(9),
+        "the child ended by itself: {status}"
+    );
+}
+
+#[test]
+fn store_killed_while_it_is_made_opens_at_the_next_start() {
+    for round in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let child = start_child(folder.path(), round);
+        std::thread::sleep(Duration::from_millis(4 * u64::from(round)));
+        kill(child);
+        let store = open(folder.path());
+        commit(&store, transaction("after", 1), NOW).unwrap();
+    }
+}
+
 #[test]
 fn everything_acknowledged_is_there_after_kill_9() {
     let folder = tempfile::tempdir().unwrap();
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+    let seed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .subsec_nanos();
     println!("seed {seed}");
     let mut random = seed | 1;
     let mut acknowledged: Vec<String> = Vec::new();
@@ -93,24 +137,36 @@ fn everything_acknowledged_is_there_after_kill_9() {
         });
         // Some rounds end within the first batches, some after many.
         std::thread::sleep(Duration::from_millis(u64::from(random % 400)));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kill(child);
         acknowledged.extend(reader.join().unwrap());
 
         let store = open(folder.path());
         check(&store, &acknowledged);
         store.close().unwrap();
     }
-    assert!(acknowledged.len() > 500, "only {} acknowledged", acknowledged.len());
+    assert!(
+        acknowledged.len() > 500,
+        "only {} acknowledged",
+        acknowledged.len()
+    );
 }
 
 fn check(store: &Store, acknowledged: &[String]) {
     for id in acknowledged {
-        let (_, value) = store.value(&soul(id), &key("value")).unwrap().expect("its value is lost");
+        let (_, value) = store
+            .value(&soul(id), &key("value"))
+            .unwrap()
+            .expect("its value is lost");
         assert!(value.as_text().unwrap().starts_with(&format!("{id}:")));
-        let (_, link) = store.value(&soul("shared"), &key(id)).unwrap().expect("its link is lost");
+        let (_, link) = store
+            .value(&soul("shared"), &key(id))
+            .unwrap()
+            .expect("its link is lost");
         assert_eq!(link, Value::Link(soul(id)));
-        let row = store.record(&soul(id)).unwrap().expect("its record is lost");
+        let row = store
+            .record(&soul(id))
+            .unwrap()
+            .expect("its record is lost");
         assert!(row.data.unwrap().contains(id));
         assert!(store.is_wanted(&soul(id)).unwrap());
         assert!(store.cursor(id).unwrap().is_some());

@@ -13,32 +13,98 @@ use crate::support::{NOW, commit, graph, key, merge, open, reopen, soul, state, 
 fn merges_decide_as_the_rule_says() {
     // (first state, first value, second state, second value, who stands)
     let table = [
-        (1_000.0, Value::text("a"), 2_000.0, Value::text("b"), Value::text("b")),
-        (2_000.0, Value::text("a"), 1_000.0, Value::text("b"), Value::text("a")),
-        (1_000.0, Value::text("a"), 1_000.0, Value::text("b"), Value::text("b")),
-        (1_000.0, Value::text("b"), 1_000.0, Value::text("a"), Value::text("b")),
-        (1_000.0, Value::Number(10.0), 1_000.0, Value::Number(9.0), Value::Number(9.0)),
-        (1_000.0, Value::Number(9.0), 1_000.0, Value::Number(10.0), Value::Number(9.0)),
+        (
+            1_000.0,
+            Value::text("a"),
+            2_000.0,
+            Value::text("b"),
+            Value::text("b"),
+        ),
+        (
+            2_000.0,
+            Value::text("a"),
+            1_000.0,
+            Value::text("b"),
+            Value::text("a"),
+        ),
+        (
+            1_000.0,
+            Value::text("a"),
+            1_000.0,
+            Value::text("b"),
+            Value::text("b"),
+        ),
+        (
+            1_000.0,
+            Value::text("b"),
+            1_000.0,
+            Value::text("a"),
+            Value::text("b"),
+        ),
+        (
+            1_000.0,
+            Value::Number(10.0),
+            1_000.0,
+            Value::Number(9.0),
+            Value::Number(9.0),
+        ),
+        (
+            1_000.0,
+            Value::Number(9.0),
+            1_000.0,
+            Value::Number(10.0),
+            Value::Number(9.0),
+        ),
         (1_000.0, Value::text("x"), 1_000.5, Value::Null, Value::Null),
-        (1_000.0, Value::Null, 1_000.0, Value::Bool(true), Value::Bool(true)),
-        (1_000.0, Value::Bool(true), 1_000.0, Value::Link(soul("s")), Value::Link(soul("s"))),
-        (-5.0, Value::text("a"), 0.0, Value::text("b"), Value::text("b")),
+        (
+            1_000.0,
+            Value::Null,
+            1_000.0,
+            Value::Bool(true),
+            Value::Bool(true),
+        ),
+        (
+            1_000.0,
+            Value::Bool(true),
+            1_000.0,
+            Value::Link(soul("s")),
+            Value::Link(soul("s")),
+        ),
+        (
+            -5.0,
+            Value::text("a"),
+            0.0,
+            Value::text("b"),
+            Value::text("b"),
+        ),
     ];
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for (at, (first_state, first, second_state, second, wins)) in table.into_iter().enumerate() {
         let node = format!("n{at}");
-        commit(&store, Op::Merge { graph: graph(&node, "k", first_state, first.clone()) }, NOW)
-            .unwrap();
+        commit(
+            &store,
+            Op::Merge {
+                graph: graph(&node, "k", first_state, first.clone()),
+            },
+            NOW,
+        )
+        .unwrap();
         let done = commit(
             &store,
-            Op::Merge { graph: graph(&node, "k", second_state, second.clone()) },
+            Op::Merge {
+                graph: graph(&node, "k", second_state, second.clone()),
+            },
             NOW,
         )
         .unwrap();
         let (_, stands) = store.value(&soul(&node), &key("k")).unwrap().unwrap();
         assert_eq!(stands, wins, "row {at}");
-        assert_eq!(done.changed.is_empty(), wins == first, "row {at}: only a win is a change");
+        assert_eq!(
+            done.changed.is_empty(),
+            wins == first,
+            "row {at}: only a win is a change"
+        );
     }
 }
 
@@ -61,13 +127,18 @@ enum Step {
 }
 
 fn recorded(name: &str) -> Vec<Step> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/gun").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../testdata/vectors/gun")
+        .join(name);
     let lines = std::fs::read_to_string(path).unwrap();
     lines
         .lines()
         .filter_map(|line| {
             let line: Json = serde_json::from_str(line).unwrap();
-            if line["note"].as_str().is_some_and(|note| note.contains("started again")) {
+            if line["note"]
+                .as_str()
+                .is_some_and(|note| note.contains("started again"))
+            {
                 return Some(Step::Restart);
             }
             if line["dir"] != "client->relay" {
@@ -75,13 +146,22 @@ fn recorded(name: &str) -> Vec<Step> {
             }
             let frame: Json = serde_json::from_str(line["frame"].as_str()?).ok()?;
             let nodes = frame.get("put")?.as_object()?;
-            Some(Step::Put(nodes.iter().map(|(name, node)| recorded_node(name, node)).collect()))
+            Some(Step::Put(
+                nodes
+                    .iter()
+                    .map(|(name, node)| recorded_node(name, node))
+                    .collect(),
+            ))
         })
         .collect()
 }
 
 fn recorded_node(name: &str, node: &Json) -> Node {
-    let members = node.as_object().unwrap().iter().filter(|(name, _)| *name != "_");
+    let members = node
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(name, _)| *name != "_");
     let entries = members
         .map(|(name, value)| Entry {
             key: key(name),
@@ -96,12 +176,18 @@ fn recorded_node(name: &str, node: &Json) -> Node {
             },
         })
         .collect();
-    Node { soul: soul(name), entries }
+    Node {
+        soul: soul(name),
+        entries,
+    }
 }
 
 #[test]
 fn recorded_stale_puts_after_restart_do_not_win() {
-    for name in ["34-stale-after-restart.jsonl", "35-stale-after-restart-get-first.jsonl"] {
+    for name in [
+        "34-stale-after-restart.jsonl",
+        "35-stale-after-restart-get-first.jsonl",
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let mut store = open(folder.path());
         let (mut puts, mut restarts) = (0, 0);
@@ -137,7 +223,10 @@ fn recorded_conflicts_of_equal_state_end_as_gun_js_ended_them() {
     let mut judged = 0;
     for line in std::fs::read_to_string(path).unwrap().lines() {
         let line: Json = serde_json::from_str(line).unwrap();
-        let Some(frame) = line["frame"].as_str().filter(|_| line["dir"] == "relay->client") else {
+        let Some(frame) = line["frame"]
+            .as_str()
+            .filter(|_| line["dir"] == "relay->client")
+        else {
             continue;
         };
         let frame: Json = serde_json::from_str(frame).unwrap();
@@ -150,7 +239,10 @@ fn recorded_conflicts_of_equal_state_end_as_gun_js_ended_them() {
             }
         }
     }
-    assert!(judged >= 10, "the session has answers to judge by, {judged} seen");
+    assert!(
+        judged >= 10,
+        "the session has answers to judge by, {judged} seen"
+    );
 }
 
 #[test]
@@ -167,7 +259,10 @@ fn own_write_is_stamped_now_or_just_above_what_is_stored() {
     assert_eq!(stamp(&store), state(NOW as f64));
     let done = commit(&store, write("second"), NOW).unwrap();
     assert_eq!(stamp(&store), state(NOW as f64).successor());
-    assert_eq!(done.changed[0].entries[0].state, state(NOW as f64).successor());
+    assert_eq!(
+        done.changed[0].entries[0].state,
+        state(NOW as f64).successor()
+    );
     // The clock was set back a second.
     commit(&store, write("third"), NOW - 1_000).unwrap();
     assert_eq!(text(&store, "n", "k").as_deref(), Some("third"));
@@ -181,12 +276,31 @@ fn own_write_over_a_stamp_that_peers_would_refuse_is_refused_whole() {
     commit(&store, merge("n", "k", NOW as f64, "here"), NOW).unwrap();
     let long_ago = NOW - 3_600_000;
     let transaction = Transaction::new()
-        .with(Op::SetCursor { name: "c".to_owned(), value: vec![1] })
-        .with(Op::Write { soul: soul("n"), entries: vec![(key("k"), Value::Null)] });
+        .with(Op::SetCursor {
+            name: "c".to_owned(),
+            value: vec![1],
+        })
+        .with(Op::Write {
+            soul: soul("n"),
+            entries: vec![(key("k"), Value::Null)],
+        });
     let error = commit(&store, transaction, long_ago).unwrap_err();
-    assert!(matches!(error, WriteError::ClockBehind { ahead_ms: 3_600_000, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            WriteError::ClockBehind {
+                ahead_ms: 3_600_000,
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert!(error.to_string().contains("set the clock right"));
-    assert_eq!(store.cursor("c").unwrap(), None, "nothing of the transaction is stored");
+    assert_eq!(
+        store.cursor("c").unwrap(),
+        None,
+        "nothing of the transaction is stored"
+    );
     assert_eq!(text(&store, "n", "k").as_deref(), Some("here"));
 }
 
@@ -205,7 +319,10 @@ fn deferred_value_survives_a_restart_and_stands_when_its_time_comes() {
     let early = commit(&store, Op::ReleaseDeferred, due - 1).unwrap();
     assert!(early.changed.is_empty());
     let done = commit(&store, Op::ReleaseDeferred, due).unwrap();
-    assert_eq!(done.changed, graph("n", "k", due as f64 - 0.5, Value::text("later")));
+    assert_eq!(
+        done.changed,
+        graph("n", "k", due as f64 - 0.5, Value::text("later"))
+    );
     assert_eq!(store.next_deferred().unwrap(), None);
     assert_eq!(store.stats().deferred, 0);
 
@@ -217,8 +334,18 @@ fn deferred_value_survives_a_restart_and_stands_when_its_time_comes() {
 fn deferred_value_loses_to_a_newer_one_that_came_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    commit(&store, merge("n", "k", NOW as f64 + 5_000.0, "deferred"), NOW).unwrap();
-    commit(&store, merge("n", "k", NOW as f64 + 6_000.0, "newer"), NOW + 7_000).unwrap();
+    commit(
+        &store,
+        merge("n", "k", NOW as f64 + 5_000.0, "deferred"),
+        NOW,
+    )
+    .unwrap();
+    commit(
+        &store,
+        merge("n", "k", NOW as f64 + 6_000.0, "newer"),
+        NOW + 7_000,
+    )
+    .unwrap();
     let done = commit(&store, Op::ReleaseDeferred, NOW + 7_000).unwrap();
     assert!(done.changed.is_empty());
     assert_eq!(text(&store, "n", "k").as_deref(), Some("newer"));
@@ -265,7 +392,10 @@ fn too_far_value_does_not_hold_back_the_rest_of_its_put() {
 #[test]
 fn full_deferred_table_refuses_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let options = StoreOptions { deferred_max: 2, ..StoreOptions::default() };
+    let options = StoreOptions {
+        deferred_max: 2,
+        ..StoreOptions::default()
+    };
     let store = Store::open(folder.path(), options).unwrap();
     for (name, expected) in [("a", (1, 0)), ("b", (1, 0)), ("c", (0, 1))] {
         let done = commit(&store, merge("n", name, NOW as f64 + 1.0, "x"), NOW).unwrap();
@@ -301,8 +431,13 @@ fn number_that_is_not_finite_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for number in [f64::NAN, f64::INFINITY] {
-        let put = Op::Merge { graph: graph("n", "k", 1.0, Value::Number(number)) };
-        assert!(matches!(commit(&store, put, NOW), Err(WriteError::Invalid(_))));
+        let put = Op::Merge {
+            graph: graph("n", "k", 1.0, Value::Number(number)),
+        };
+        assert!(matches!(
+            commit(&store, put, NOW),
+            Err(WriteError::Invalid(_))
+        ));
     }
     assert_eq!(store.node(&Soul::new("n").unwrap()).unwrap(), None);
 }

@@ -25,8 +25,15 @@ fn options() -> StoreOptions {
 
 /// A text value of the node `s0` announces the soul it names.
 fn announced(change: &Change) -> Option<Wanted> {
-    let text = change.value.as_text().filter(|_| change.soul.as_str() == "s0")?;
-    (!text.is_empty()).then(|| Wanted { soul: soul(text), record_type: None, at_ms: None })
+    let text = change
+        .value
+        .as_text()
+        .filter(|_| change.soul.as_str() == "s0")?;
+    (!text.is_empty()).then(|| Wanted {
+        soul: soul(text),
+        record_type: None,
+        at_ms: None,
+    })
 }
 
 #[derive(Debug, Clone)]
@@ -78,7 +85,10 @@ impl Model {
                 let later = decide(known, at, value, at) == Verdict::Take;
                 if later && at.as_f64() - now.as_f64() <= FUTURE_MS {
                     let slot = (at.as_f64().to_bits(), id.0, id.1);
-                    let held = self.deferred.entry(slot).or_insert_with(|| (at, value.clone()));
+                    let held = self
+                        .deferred
+                        .entry(slot)
+                        .or_insert_with(|| (at, value.clone()));
                     if gun::ham::compare_values(value, &held.1).is_gt() {
                         held.1 = value.clone();
                     }
@@ -96,7 +106,10 @@ impl Model {
             value: value.clone(),
         };
         if let Some(wanted) = announced(&change) {
-            let row = self.wanted.entry(wanted.soul.as_str().to_owned()).or_default();
+            let row = self
+                .wanted
+                .entry(wanted.soul.as_str().to_owned())
+                .or_default();
             row.0 = now.as_f64() as u64;
         }
         self.values.insert(id, (at, value.clone()));
@@ -112,7 +125,10 @@ impl Model {
             }
             ModelOp::Write(n, k, value) => {
                 let id = (node_name(*n), key_name(*k));
-                let next = self.values.get(&id).map_or(now, |(state, _)| state.successor());
+                let next = self
+                    .values
+                    .get(&id)
+                    .map_or(now, |(state, _)| state.successor());
                 let at = if next > now { next } else { now };
                 if at.as_f64() - now.as_f64() > FUTURE_MS {
                     return Err(());
@@ -153,7 +169,9 @@ impl Model {
 
 fn store_op(op: &ModelOp, now_ms: u64) -> Op {
     match op {
-        ModelOp::Merge(values) => Op::Merge { graph: to_graph(values) },
+        ModelOp::Merge(values) => Op::Merge {
+            graph: to_graph(values),
+        },
         ModelOp::Write(n, k, value) => Op::Write {
             soul: soul(&node_name(*n)),
             entries: vec![(key(&key_name(*k)), value.clone())],
@@ -167,25 +185,39 @@ fn store_op(op: &ModelOp, now_ms: u64) -> Op {
             due_ms: now_ms + 7,
             reason: String::new(),
         },
-        ModelOp::Cursor(n, value) => {
-            Op::SetCursor { name: node_name(*n), value: vec![*value] }
-        }
-        ModelOp::Fail => Op::SetCursor { name: String::new(), value: Vec::new() },
+        ModelOp::Cursor(n, value) => Op::SetCursor {
+            name: node_name(*n),
+            value: vec![*value],
+        },
+        ModelOp::Fail => Op::SetCursor {
+            name: String::new(),
+            value: Vec::new(),
+        },
     }
 }
 
 fn to_graph(values: &[(u8, u8, f64, Value)]) -> Graph {
     let mut graph: Graph = Vec::new();
     for (n, k, at, value) in values {
-        let entry = Entry { key: key(&key_name(*k)), state: state(*at), value: value.clone() };
-        graph.push(Node { soul: soul(&node_name(*n)), entries: vec![entry] });
+        let entry = Entry {
+            key: key(&key_name(*k)),
+            state: state(*at),
+            value: value.clone(),
+        };
+        graph.push(Node {
+            soul: soul(&node_name(*n)),
+            entries: vec![entry],
+        });
     }
     graph
 }
 
 /// Everything a store holds, read through its public face.
 fn read(store: &Store) -> Model {
-    let mut model = Model { feed_head: store.feed_head(), ..Model::default() };
+    let mut model = Model {
+        feed_head: store.feed_head(),
+        ..Model::default()
+    };
     for name in store.souls("", None, 1_000).unwrap() {
         let mut after = None;
         loop {
@@ -203,7 +235,9 @@ fn read(store: &Store) -> Model {
         }
     }
     for row in store.wanted_due(u64::MAX, 1_000).unwrap() {
-        model.wanted.insert(row.soul.as_str().to_owned(), (row.due_ms, row.attempts));
+        model
+            .wanted
+            .insert(row.soul.as_str().to_owned(), (row.due_ms, row.attempts));
     }
     for (seq, name) in store.feed(0, 1_000).unwrap() {
         assert_eq!(store.record(&name).unwrap().unwrap().seq, seq);
@@ -219,9 +253,16 @@ fn read(store: &Store) -> Model {
 
 fn check(store: &Store, model: &Model) -> Result<(), TestCaseError> {
     // The deferred table shows only by its size and its first time, until it is released.
-    let expected = Model { deferred: BTreeMap::new(), ..model.clone() };
+    let expected = Model {
+        deferred: BTreeMap::new(),
+        ..model.clone()
+    };
     prop_assert_eq!(read(store), expected);
-    let first = model.deferred.values().next().map(|(at, _)| at.as_f64().ceil() as u64);
+    let first = model
+        .deferred
+        .values()
+        .next()
+        .map(|(at, _)| at.as_f64().ceil() as u64);
     prop_assert_eq!(store.next_deferred().unwrap(), first);
     let stats = store.stats();
     let nodes: BTreeSet<_> = model.values.keys().map(|(name, _)| name).collect();

@@ -14,7 +14,10 @@ fn numbered(name: &str, keys: std::ops::Range<u32>) -> Node {
             value: Value::Number(f64::from(n)),
         })
         .collect();
-    Node { soul: soul(name), entries }
+    Node {
+        soul: soul(name),
+        entries,
+    }
 }
 
 fn put(store: &Store, node: Node) {
@@ -41,13 +44,23 @@ fn node_that_outgrows_one_row_reads_the_same() {
     let mut store = open(folder.path());
     let whole = numbered("list", 0..40);
     for entry in &whole.entries {
-        let part = Node { soul: whole.soul.clone(), entries: vec![entry.clone()] };
+        let part = Node {
+            soul: whole.soul.clone(),
+            entries: vec![entry.clone()],
+        };
         put(&store, part);
     }
     for _ in 0..2 {
         assert_eq!(store.node(&soul("list")).unwrap().as_ref(), Some(&whole));
         assert_eq!(paged(&store, "list", 7), whole.entries);
-        assert_eq!(store.value(&soul("list"), &key("key000039")).unwrap().unwrap().1, Value::Number(39.0));
+        assert_eq!(
+            store
+                .value(&soul("list"), &key("key000039"))
+                .unwrap()
+                .unwrap()
+                .1,
+            Value::Number(39.0)
+        );
         assert_eq!(store.stats().nodes, 1);
         store = reopen(store, folder.path());
     }
@@ -81,7 +94,10 @@ fn node_of_ten_thousand_keys_is_stored_at_once_and_read_by_pages() {
 
     let store = reopen(store, folder.path());
     assert_eq!(paged(&store, "index", 1_000).len(), 10_001);
-    assert_eq!(store.node(&soul("index")).unwrap().unwrap().entries.len(), 10_001);
+    assert_eq!(
+        store.node(&soul("index")).unwrap().unwrap().entries.len(),
+        10_001
+    );
     assert_eq!(store.souls("", None, 10).unwrap(), [soul("index")]);
 }
 
@@ -102,7 +118,10 @@ fn page_ends_at_its_limits_and_says_whether_more_follow() {
     for (name, keys) in [("small", 4), ("split", 40)] {
         put(&store, numbered(name, 0..keys));
         let page = |keys_max, bytes_max, prefix: &str, after: Option<&Key>| -> KeysPage {
-            let limit = PageLimit { keys_max, bytes_max };
+            let limit = PageLimit {
+                keys_max,
+                bytes_max,
+            };
             store.keys_page(&soul(name), prefix, after, limit).unwrap()
         };
         let by_keys = page(3, usize::MAX, "", None);
@@ -111,12 +130,24 @@ fn page_ends_at_its_limits_and_says_whether_more_follow() {
         let by_bytes = page(usize::MAX, 20, "", None);
         assert_eq!((by_bytes.entries.len(), by_bytes.more), (2, true), "{name}");
         let at_least_one = page(usize::MAX, 0, "", None);
-        assert_eq!((at_least_one.entries.len(), at_least_one.more), (1, true), "{name}");
+        assert_eq!(
+            (at_least_one.entries.len(), at_least_one.more),
+            (1, true),
+            "{name}"
+        );
         let prefix = page(usize::MAX, usize::MAX, "key00000", Some(&key("key000001")));
-        assert_eq!(prefix.entries.len(), if keys == 4 { 2 } else { 8 }, "{name}");
+        assert_eq!(
+            prefix.entries.len(),
+            if keys == 4 { 2 } else { 8 },
+            "{name}"
+        );
         assert!(!prefix.more);
         let from_start = page(usize::MAX, usize::MAX, "key00000", Some(&key("a")));
-        assert_eq!(from_start.entries.len(), if keys == 4 { 4 } else { 10 }, "{name}");
+        assert_eq!(
+            from_start.entries.len(),
+            if keys == 4 { 4 } else { 10 },
+            "{name}"
+        );
         assert_eq!(page(5, 5, "nothing", None), KeysPage::default(), "{name}");
     }
     assert_eq!(store.keys(&soul("absent"), None, 5).unwrap(), []);
@@ -124,25 +155,51 @@ fn page_ends_at_its_limits_and_says_whether_more_follow() {
 
 #[test]
 fn names_sort_by_bytes_and_never_run_into_each_other() {
-    let names = ["a", "a\0", "a\0b", "a\u{1}", "a/b", "aa", "b", "é", "\u{ffff}", "😀"];
+    let names = [
+        "a", "a\0", "a\0b", "a\u{1}", "a/b", "aa", "b", "é", "\u{ffff}", "😀",
+    ];
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     for (at, name) in names.iter().enumerate().rev() {
         // Split every other node, so that rows of keys stand between rows of nodes.
-        put(&store, Node { soul: soul(name), ..numbered("x", 0..if at % 2 == 0 { 2 } else { 40 }) });
+        put(
+            &store,
+            Node {
+                soul: soul(name),
+                ..numbered("x", 0..if at % 2 == 0 { 2 } else { 40 })
+            },
+        );
         for inner in names {
-            commit(&store, merge(name, inner, 5.0, &format!("{name}|{inner}")), NOW).unwrap();
+            commit(
+                &store,
+                merge(name, inner, 5.0, &format!("{name}|{inner}")),
+                NOW,
+            )
+            .unwrap();
         }
     }
     let store = reopen(store, folder.path());
     assert_eq!(store.souls("", None, 100).unwrap(), names.map(soul));
-    assert_eq!(store.souls("a", None, 100).unwrap(), ["a", "a\0", "a\0b", "a\u{1}", "a/b", "aa"].map(soul));
-    assert_eq!(store.souls("a\0", None, 100).unwrap(), ["a\0", "a\0b"].map(soul));
-    assert_eq!(store.souls("a", Some(&soul("a\0b")), 2).unwrap(), ["a\u{1}", "a/b"].map(soul));
+    assert_eq!(
+        store.souls("a", None, 100).unwrap(),
+        ["a", "a\0", "a\0b", "a\u{1}", "a/b", "aa"].map(soul)
+    );
+    assert_eq!(
+        store.souls("a\0", None, 100).unwrap(),
+        ["a\0", "a\0b"].map(soul)
+    );
+    assert_eq!(
+        store.souls("a", Some(&soul("a\0b")), 2).unwrap(),
+        ["a\u{1}", "a/b"].map(soul)
+    );
     assert_eq!(store.souls("a", Some(&soul("A")), 1).unwrap(), [soul("a")]);
     for (at, name) in names.iter().enumerate() {
         let entries = paged(&store, name, 3);
-        assert_eq!(entries.len(), names.len() + if at % 2 == 0 { 2 } else { 40 }, "{name:?}");
+        assert_eq!(
+            entries.len(),
+            names.len() + if at % 2 == 0 { 2 } else { 40 },
+            "{name:?}"
+        );
         assert!(entries.is_sorted_by(|left, right| left.key < right.key));
         for inner in names {
             assert_eq!(text(&store, name, inner), Some(format!("{name}|{inner}")));
@@ -181,12 +238,19 @@ fn values_of_every_kind_come_back_exactly() {
         values
             .map(|(at, value)| Entry {
                 key: key(&format!("{prefix}{at}")),
-                state: state(if at % 3 == 0 { 1.5 } else { 1_699_999_999_999.001 }),
+                state: state(if at % 3 == 0 {
+                    1.5
+                } else {
+                    1_699_999_999_999.001
+                }),
                 value: value.clone(),
             })
             .collect()
     };
-    let small = Node { soul: soul("small"), entries: entries("k") };
+    let small = Node {
+        soul: soul("small"),
+        entries: entries("k"),
+    };
     let mut split = numbered("split", 0..40);
     split.entries.extend(entries("l"));
     put(&store, small.clone());

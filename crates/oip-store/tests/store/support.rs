@@ -24,12 +24,21 @@ pub(crate) fn state(millis: f64) -> State {
 
 /// A graph of one value.
 pub(crate) fn graph(node: &str, name: &str, millis: f64, value: Value) -> Graph {
-    let entry = Entry { key: key(name), state: state(millis), value };
-    vec![Node { soul: soul(node), entries: vec![entry] }]
+    let entry = Entry {
+        key: key(name),
+        state: state(millis),
+        value,
+    };
+    vec![Node {
+        soul: soul(node),
+        entries: vec![entry],
+    }]
 }
 
 pub(crate) fn merge(node: &str, name: &str, millis: f64, value: &str) -> Op {
-    Op::Merge { graph: graph(node, name, millis, Value::text(value)) }
+    Op::Merge {
+        graph: graph(node, name, millis, Value::text(value)),
+    }
 }
 
 pub(crate) fn open(path: &Path) -> Store {
@@ -48,7 +57,9 @@ pub(crate) fn commit(
     now_ms: u64,
 ) -> Result<Committed, WriteError> {
     let (sender, receiver) = mpsc::channel();
-    store.submit(transaction.into(), now_ms, move |outcome| sender.send(outcome).unwrap());
+    store.submit(transaction.into(), now_ms, move |outcome| {
+        sender.send(outcome).unwrap()
+    });
     receiver.recv().unwrap()
 }
 

@@ -17,17 +17,26 @@ fn watching(change: &Change) -> Option<Wanted> {
 }
 
 fn open_watching(path: &std::path::Path) -> Store {
-    let options = StoreOptions { watch: Box::new(watching), ..StoreOptions::default() };
+    let options = StoreOptions {
+        watch: Box::new(watching),
+        ..StoreOptions::default()
+    };
     Store::open(path, options).unwrap()
 }
 
 fn wanted(name: &str) -> Wanted {
-    Wanted { soul: soul(name), record_type: None, at_ms: None }
+    Wanted {
+        soul: soul(name),
+        record_type: None,
+        at_ms: None,
+    }
 }
 
 fn due_souls(store: &Store, now_ms: u64, limit: usize) -> Vec<String> {
     let rows = store.wanted_due(now_ms, limit).unwrap();
-    rows.iter().map(|row| row.soul.as_str().to_owned()).collect()
+    rows.iter()
+        .map(|row| row.soul.as_str().to_owned())
+        .collect()
 }
 
 #[test]
@@ -52,16 +61,28 @@ fn winning_change_and_its_wanted_row_are_one_commit() {
     // Nor does a transaction that fails later on.
     let fails = Transaction::new()
         .with(merge("index", "rec2", 1_000.0, "x"))
-        .with(Op::SetCursor { name: String::new(), value: Vec::new() });
-    assert!(matches!(commit(&store, fails, NOW), Err(WriteError::Invalid(_))));
-    assert_eq!((store.wanted_len(), text(&store, "index", "rec2")), (0, None));
+        .with(Op::SetCursor {
+            name: String::new(),
+            value: Vec::new(),
+        });
+    assert!(matches!(
+        commit(&store, fails, NOW),
+        Err(WriteError::Invalid(_))
+    ));
+    assert_eq!(
+        (store.wanted_len(), text(&store, "index", "rec2")),
+        (0, None)
+    );
 }
 
 #[test]
 fn own_and_released_values_are_watched_too_and_can_be_unwanted_in_the_same_transaction() {
     let folder = tempfile::tempdir().unwrap();
     let store = open_watching(folder.path());
-    let own = Op::Write { soul: soul("index"), entries: vec![(key("rec1"), Value::Null)] };
+    let own = Op::Write {
+        soul: soul("index"),
+        entries: vec![(key("rec1"), Value::Null)],
+    };
     commit(&store, own.clone(), NOW).unwrap();
     assert!(store.is_wanted(&soul("rec1")).unwrap());
     let held = Transaction::from(own).with(Op::WantedRemove(soul("rec1")));
@@ -95,12 +116,21 @@ fn wanted_souls_come_in_due_order_and_wait_out_their_backoff() {
     assert_eq!(due_souls(&store, 999, 10), ["b", "c"]);
     assert_eq!(due_souls(&store, 1_000, 10), ["b", "c", "a"]);
     let row = store.wanted(&soul("a")).unwrap().unwrap();
-    assert_eq!((row.attempts, row.reason.as_deref()), (4, Some("peer gone")));
+    assert_eq!(
+        (row.attempts, row.reason.as_deref()),
+        (4, Some("peer gone"))
+    );
     // Wanted anew: due now, attempts kept, so that its backoff goes on where it was.
-    let anew = Wanted { record_type: Some("post".to_owned()), ..wanted("a") };
+    let anew = Wanted {
+        record_type: Some("post".to_owned()),
+        ..wanted("a")
+    };
     commit(&store, Op::WantedAdd(anew), 50).unwrap();
     let row = store.wanted(&soul("a")).unwrap().unwrap();
-    assert_eq!((row.due_ms, row.attempts, row.record_type.as_deref()), (50, 4, Some("post")));
+    assert_eq!(
+        (row.due_ms, row.attempts, row.record_type.as_deref()),
+        (50, 4, Some("post"))
+    );
     assert_eq!(due_souls(&store, u64::MAX, 10), ["b", "c", "a"]);
     assert_eq!(store.wanted_len(), 3);
 
@@ -108,7 +138,10 @@ fn wanted_souls_come_in_due_order_and_wait_out_their_backoff() {
     commit(&store, Op::WantedRemove(soul("a")), 60).unwrap();
     commit(&store, retry, 60).unwrap();
     assert_eq!(due_souls(&store, u64::MAX, 10), ["b", "c"]);
-    assert_eq!((store.wanted_len(), store.is_wanted(&soul("a")).unwrap()), (2, false));
+    assert_eq!(
+        (store.wanted_len(), store.is_wanted(&soul("a")).unwrap()),
+        (2, false)
+    );
 }
 
 #[test]
@@ -117,19 +150,33 @@ fn soul_wanted_anew_during_its_fetch_stays_wanted() {
     let store = open(folder.path());
     commit(&store, Op::WantedAdd(wanted("a")), NOW).unwrap();
     let read = store.wanted_due(NOW, 1).unwrap().remove(0);
-    let done = Op::WantedDone { soul: soul("a"), generation: read.generation };
+    let done = Op::WantedDone {
+        soul: soul("a"),
+        generation: read.generation,
+    };
     commit(&store, Op::WantedAdd(wanted("a")), NOW).unwrap();
     commit(&store, done, NOW).unwrap();
     assert!(store.is_wanted(&soul("a")).unwrap());
     let read = store.wanted_due(NOW, 1).unwrap().remove(0);
-    commit(&store, Op::WantedDone { soul: soul("a"), generation: read.generation }, NOW).unwrap();
+    commit(
+        &store,
+        Op::WantedDone {
+            soul: soul("a"),
+            generation: read.generation,
+        },
+        NOW,
+    )
+    .unwrap();
     assert!(!store.is_wanted(&soul("a")).unwrap());
 }
 
 #[test]
 fn full_wanted_table_takes_no_new_soul_but_renews_the_old() {
     let folder = tempfile::tempdir().unwrap();
-    let options = StoreOptions { wanted_max: 1, ..StoreOptions::default() };
+    let options = StoreOptions {
+        wanted_max: 1,
+        ..StoreOptions::default()
+    };
     let store = Store::open(folder.path(), options).unwrap();
     commit(&store, Op::WantedAdd(wanted("a")), NOW).unwrap();
     let over = commit(&store, Op::WantedAdd(wanted("b")), NOW).unwrap();
@@ -163,13 +210,22 @@ fn record_comes_back_whole_and_an_update_moves_it_in_the_feed() {
     assert_eq!((store.feed_head(), store.count_records()), (4, 3));
     assert_eq!(*store.watch_feed().borrow(), 4);
     let souls = |after, limit| store.feed(after, limit).unwrap();
-    assert_eq!(souls(0, 10), [(1, soul("a")), (3, soul("c")), (4, soul("b"))]);
+    assert_eq!(
+        souls(0, 10),
+        [(1, soul("a")), (3, soul("c")), (4, soul("b"))]
+    );
     assert_eq!(souls(1, 1), [(3, soul("c"))]);
     assert_eq!(souls(4, 10), []);
     assert_eq!(souls(u64::MAX, 10), []);
-    let expected = oip_store::RecordRow { seq: 4, ..tombstone };
+    let expected = oip_store::RecordRow {
+        seq: 4,
+        ..tombstone
+    };
     assert_eq!(store.record(&soul("b")).unwrap(), Some(expected));
-    assert_eq!(store.record(&soul("a")).unwrap().unwrap().data.as_deref(), Some("{}"));
+    assert_eq!(
+        store.record(&soul("a")).unwrap().unwrap().data.as_deref(),
+        Some("{}")
+    );
     assert_eq!(store.record(&soul("d")).unwrap(), None);
 }
 
@@ -184,7 +240,9 @@ fn feed_watchers_wake_only_when_a_record_came() {
     }
     assert!(!feed.has_changed().unwrap());
     commit(&store, Op::PutRecord(record("a", "{}")), NOW).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     runtime.block_on(feed.changed()).unwrap();
     assert_eq!(*feed.borrow_and_update(), 1);
 }
@@ -213,7 +271,11 @@ fn quarantine_is_listed_by_pages_retried_when_due_and_emptied() {
     for (name, due) in [("b", Some(200)), ("a", None), ("c", Some(100))] {
         commit(&store, Op::QuarantineAdd(quarantined(name, due)), NOW).unwrap();
     }
-    let again = QuarantineRow { attempts: 2, first_ms: NOW + 9, ..quarantined("c", Some(300)) };
+    let again = QuarantineRow {
+        attempts: 2,
+        first_ms: NOW + 9,
+        ..quarantined("c", Some(300))
+    };
     commit(&store, Op::QuarantineAdd(again.clone()), NOW + 9).unwrap();
 
     let store = reopen(store, folder.path());
@@ -221,11 +283,26 @@ fn quarantine_is_listed_by_pages_retried_when_due_and_emptied() {
     let first = store.quarantine(None, 2).unwrap();
     assert_eq!(first, [quarantined("a", None), quarantined("b", Some(200))]);
     let rest = store.quarantine(Some(&soul("b")), 2).unwrap();
-    assert_eq!(rest, [QuarantineRow { first_ms: NOW, ..again }], "the first time is kept");
+    assert_eq!(
+        rest,
+        [QuarantineRow {
+            first_ms: NOW,
+            ..again
+        }],
+        "the first time is kept"
+    );
     let due = |now_ms| -> Vec<Soul> {
-        store.quarantine_due(now_ms, 10).unwrap().into_iter().map(|row| row.soul).collect()
+        store
+            .quarantine_due(now_ms, 10)
+            .unwrap()
+            .into_iter()
+            .map(|row| row.soul)
+            .collect()
     };
-    assert_eq!((due(199), due(u64::MAX)), (vec![], vec![soul("b"), soul("c")]));
+    assert_eq!(
+        (due(199), due(u64::MAX)),
+        (vec![], vec![soul("b"), soul("c")])
+    );
 
     for name in ["a", "b", "b", "c"] {
         commit(&store, Op::QuarantineRemove(soul(name)), NOW).unwrap();
@@ -238,10 +315,15 @@ fn quarantine_is_listed_by_pages_retried_when_due_and_emptied() {
 #[test]
 fn full_quarantine_takes_no_new_record_but_renews_the_old() {
     let folder = tempfile::tempdir().unwrap();
-    let options = StoreOptions { quarantine_max: 1, ..StoreOptions::default() };
+    let options = StoreOptions {
+        quarantine_max: 1,
+        ..StoreOptions::default()
+    };
     let store = Store::open(folder.path(), options).unwrap();
     let over = |name: &str| {
-        commit(&store, Op::QuarantineAdd(quarantined(name, None)), NOW).unwrap().over_limit
+        commit(&store, Op::QuarantineAdd(quarantined(name, None)), NOW)
+            .unwrap()
+            .over_limit
     };
     assert_eq!((over("a"), over("b"), over("a")), (0, 1, 0));
 }
@@ -251,13 +333,19 @@ fn cursors_are_kept_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let set = |name: &str, value: &[u8]| {
-        let op = Op::SetCursor { name: name.to_owned(), value: value.to_vec() };
+        let op = Op::SetCursor {
+            name: name.to_owned(),
+            value: value.to_vec(),
+        };
         commit(&store, op, NOW)
     };
     set("index", b"1").unwrap();
     set("index", b"2").unwrap();
     set("empty", b"").unwrap();
-    assert!(matches!(set(&"x".repeat(256), b""), Err(WriteError::Invalid(_))));
+    assert!(matches!(
+        set(&"x".repeat(256), b""),
+        Err(WriteError::Invalid(_))
+    ));
     let store = reopen(store, folder.path());
     assert_eq!(store.cursor("index").unwrap().as_deref(), Some(&b"2"[..]));
     assert_eq!(store.cursor("empty").unwrap().as_deref(), Some(&b""[..]));
