@@ -1,1 +1,29 @@
 //! GUN over WebSockets: server, dialer, bounded outboxes, keepalive and reconnect.
+//!
+//! * [`address`]: peers as the operator names them
+//! * [`network`]: the connections, their events, sending
+//! * [`relay`]: the WebSocket endpoint `/gun`
+//! * [`server`]: the accept loop of every HTTP port, with timers and caps
+//! * [`status`]: what is known about each link
+//!
+//! Owns sockets, frames and queues; knows nothing of what messages mean. Every queue is
+//! bounded and has a policy for being full; a slow peer never slows another.
+
+pub mod address;
+mod backoff;
+mod connection;
+mod dialer;
+mod link;
+mod meter;
+pub mod network;
+mod outbox;
+mod relay;
+pub mod server;
+pub mod status;
+mod tls;
+
+pub use address::{AddressError, PeerAddress, parse_peers};
+pub use network::{Messages, NetConfig, NetEvent, Network, SendResult, Timers};
+pub use outbox::OutboxLimits;
+pub use server::{Admitted, ServeOptions, ServeStats, serve};
+pub use status::{LinkPhase, LinkStatus, Traffic};
