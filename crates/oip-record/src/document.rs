@@ -3,11 +3,14 @@
 //! The origin and every replica build the same document. `oip.arrays` is left out: the arrays
 //! are arrays here. A record whose signature was not verified says so in `oip.verification`.
 
+use gun::Soul;
 use serde_json::{Map, Value};
 
 use crate::did::Did;
 use crate::oip::Oip;
+use crate::reject::Reject;
 use crate::verify::Verification;
+use crate::{arrays, json::JsonError};
 
 /// Builds the document: `{"data": …, "oip": …}`; `data` has its arrays restored.
 #[must_use]
@@ -33,4 +36,28 @@ pub fn build(oip: &Oip, did: &Did, data: Value, verification: Verification) -> V
     document.insert("data".to_owned(), data);
     document.insert("oip".to_owned(), Value::Object(members));
     Value::Object(document)
+}
+
+/// The document of a record that was verified when it was kept: only decodes, checks nothing again.
+/// `data` is `None` for a tombstone.
+///
+/// # Errors
+/// [`Reject`] if the texts are not those of a record, which a verified one never is.
+pub fn of_verified(
+    soul: &Soul,
+    data: Option<&str>,
+    oip: &str,
+    verification: Verification,
+) -> Result<Value, Reject> {
+    let oip = Oip::parse(&serde_json::from_str(oip).map_err(|_| Reject::NotOip)?)?;
+    let packed = data
+        .map(serde_json::from_str::<Value>)
+        .transpose()
+        .map_err(|error| Reject::Json(JsonError::Syntax(error.to_string())))?
+        .unwrap_or(Value::Null);
+    let data = match &oip.arrays {
+        Some(pointers) => arrays::unpack(packed, pointers).map_err(Reject::Arrays)?,
+        None => arrays::unpack_heuristic(packed),
+    };
+    Ok(build(&oip, &Did::from_soul(soul), data, verification))
 }

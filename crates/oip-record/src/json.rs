@@ -68,17 +68,11 @@ pub fn parse(text: &str) -> Result<Value, JsonError> {
 pub fn check_numbers(value: &Value) -> Result<(), JsonError> {
     match value {
         Value::Number(number) => {
-            let exact = if let Some(unsigned) = number.as_u64() {
-                (unsigned as f64) as u128 == u128::from(unsigned)
-            } else if let Some(signed) = number.as_i64() {
-                (signed as f64) as i128 == i128::from(signed)
-            } else {
-                true
-            };
-            if exact {
+            let text = number.to_string();
+            if number.is_f64() || is_kept(&text) {
                 Ok(())
             } else {
-                Err(JsonError::InexactNumber(number.to_string()))
+                Err(JsonError::InexactNumber(text))
             }
         }
         Value::Array(items) => items.iter().try_for_each(check_numbers),
@@ -166,7 +160,7 @@ fn check_integer_texts(text: &str) -> Result<(), JsonError> {
                     .take_while(|b| matches!(b, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
                     .count();
                 let literal = &text[at..at + length];
-                if length > DIGITS_SAFE && !is_exact(literal) {
+                if length > DIGITS_SAFE && !is_kept(literal) {
                     return Err(JsonError::InexactNumber(literal.chars().take(80).collect()));
                 }
                 at += length;
@@ -177,15 +171,20 @@ fn check_integer_texts(text: &str) -> Result<(), JsonError> {
     Ok(())
 }
 
-fn is_exact(literal: &str) -> bool {
+/// Whether a JavaScript node reads and writes the literal without changing it: always, if it has a
+/// fraction or an exponent (then it means the nearest double); an integer, if the double has exactly
+/// that value, or if it is the text that JavaScript writes for the double (`35596377571141054000`).
+fn is_kept(literal: &str) -> bool {
     let is_integer = literal
         .bytes()
         .all(|byte| byte == b'-' || byte.is_ascii_digit());
-    // Rust prints the exact decimal expansion of a double.
     !is_integer
-        || literal
-            .parse::<f64>()
-            .is_ok_and(|double| format!("{double:.0}") == literal)
+        || literal.parse::<f64>().is_ok_and(|double| {
+            let mut javascript = String::new();
+            push_number(&mut javascript, double);
+            // Rust prints the exact decimal expansion of a double.
+            javascript == literal || format!("{double:.0}") == literal
+        })
 }
 
 /// Builds a [`Value`] and remembers the first duplicate member.
@@ -326,6 +325,8 @@ mod tests {
             "-9007199254740992",
             "9007199254740994",
             "18446744073709551616",
+            "35596377571141054000",
+            "12345678901234567000",
             "9223372036854775808",
             "-9223372036854775808",
             "100000000000000000000",

@@ -161,10 +161,12 @@ pub fn accept(
     if let Some(reason) = privacy::asks_for_privacy(&found.data, &Map::new()) {
         return Err(Reject::ExposedPrivate(reason));
     }
-    if !matches!(
+    // Anyone can write `meta`, so that it counts only where nobody vouches for the record.
+    let is_clear = matches!(
         raw.meta.get("encrypted"),
         None | Some(Value::Null | Value::Bool(false))
-    ) {
+    );
+    if found.class == SignatureClass::None && !is_clear {
         return Err(Reject::ExposedPrivate(privacy::Reason::meta_encrypted()));
     }
     let did = Did::from_soul(soul);
