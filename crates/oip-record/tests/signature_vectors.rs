@@ -1,6 +1,11 @@
 //! The vectors of our own signature scheme (`testdata/vectors/own/record-signatures.json`,
 //! written by the example `record_signatures`): any change of the signed form fails here.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test: a failing unwrap is the finding"
+)]
+
 use gun::Soul;
 use oip_record::canonical::digest_of;
 use oip_record::publish::{self, Context, Submission};

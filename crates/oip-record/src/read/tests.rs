@@ -179,7 +179,7 @@ fn native_arrays_of_restore_scripts_are_read() {
 fn what_has_not_arrived_is_named() {
     let oip = ("oip", GunValue::text("{}"));
     let none: Vec<Soul> = Vec::new();
-    let only_oip = read_in(&[node("a:b", &[oip.clone()])], "a:b");
+    let only_oip = read_in(&[node("a:b", &[oip])], "a:b");
     assert_eq!(
         only_oip,
         Ok(Candidate::NotYet {
