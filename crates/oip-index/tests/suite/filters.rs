@@ -1,0 +1,279 @@
+//! Exact filters and counts.
+
+use oip_index::{Index, IndexOp, MatchMode, Query};
+use serde_json::json;
+
+use super::corpus::{records, upsert};
+use super::{apply, dids};
+
+fn sorted(index: &dyn Index, query: &Query) -> Vec<String> {
+    let mut found = dids(index, query);
+    found.sort();
+    found
+}
+
+fn record(did: &str, record_type: &str, creator: &str, tags: &[&str]) -> IndexOp {
+    upsert(
+        did,
+        json!({"name": "thing", "tagItems": tags}),
+        json!({"recordType": record_type, "creator": {"didAddress": creator}}),
+    )
+}
+
+fn shelf() -> Vec<IndexOp> {
+    vec![
+        record("did:gun:a", "post", "did:key:Alice", &["sea", "Boat trip"]),
+        record("did:gun:b", "Post", "did:key:bob", &["sea"]),
+        record(
+            "did:gun:c",
+            "conversationSession",
+            "did:key:Alice",
+            &["boat", "Sea", "C++"],
+        ),
+        record(
+            "did:arweave:d",
+            "recipe",
+            "did:key:bob",
+            &["boat", "sea", "sea"],
+        ),
+        record("urn:e", "recipe", "did:key:Alice:2", &[]),
+    ]
+}
+
+fn strings(values: &[&str]) -> Vec<String> {
+    values.iter().map(|value| (*value).to_owned()).collect()
+}
+
+pub(crate) fn record_types_are_exact_alternatives(index: &dyn Index) {
+    apply(index, &shelf(), 1);
+    for (types, expected) in [
+        (&["post"][..], vec!["did:gun:a"]),
+        (&["conversationSession"], vec!["did:gun:c"]),
+        (&["conversationsession"], vec![]),
+        (&["conversation"], vec![]),
+        (
+            &["post", "recipe", "none"],
+            vec!["did:arweave:d", "did:gun:a", "urn:e"],
+        ),
+    ] {
+        let query = Query {
+            record_type: strings(types),
+            ..Query::default()
+        };
+        assert_eq!(sorted(index, &query), expected, "{types:?}");
+    }
+}
+
+pub(crate) fn creators_are_exact_alternatives(index: &dyn Index) {
+    apply(index, &shelf(), 1);
+    for (creators, expected) in [
+        (&["did:key:Alice"][..], vec!["did:gun:a", "did:gun:c"]),
+        (&["did:key:alice"], vec![]),
+        (
+            &["did:key:bob", "did:key:Alice:2"],
+            vec!["did:arweave:d", "did:gun:b", "urn:e"],
+        ),
+    ] {
+        let query = Query {
+            creator: strings(creators),
+            ..Query::default()
+        };
+        assert_eq!(sorted(index, &query), expected, "{creators:?}");
+    }
+}
+
+pub(crate) fn tags_are_exact_and_any_or_all(index: &dyn Index) {
+    apply(index, &shelf(), 1);
+    for (tags, any, all) in [
+        (
+            &["sea"][..],
+            vec!["did:arweave:d", "did:gun:a", "did:gun:b"],
+            vec!["did:arweave:d", "did:gun:a", "did:gun:b"],
+        ),
+        (&["Sea"], vec!["did:gun:c"], vec!["did:gun:c"]),
+        (&["Boat trip"], vec!["did:gun:a"], vec!["did:gun:a"]),
+        (&["trip"], vec![], vec![]),
+        (&["C++"], vec!["did:gun:c"], vec!["did:gun:c"]),
+        (
+            &["boat", "sea"],
+            vec!["did:arweave:d", "did:gun:a", "did:gun:b", "did:gun:c"],
+            vec!["did:arweave:d"],
+        ),
+        (
+            &["boat", "missing"],
+            vec!["did:arweave:d", "did:gun:c"],
+            vec![],
+        ),
+    ] {
+        for (tags_mode, expected) in [(MatchMode::Any, any), (MatchMode::All, all)] {
+            let query = Query {
+                tags: strings(tags),
+                tags_mode,
+                ..Query::default()
+            };
+            assert_eq!(sorted(index, &query), expected, "{tags:?} {tags_mode:?}");
+        }
+    }
+}
+
+pub(crate) fn a_did_finds_its_document_only(index: &dyn Index) {
+    apply(index, &shelf(), 1);
+    for op in shelf() {
+        assert_eq!(sorted(index, &Query::by_did(op.did())), [op.did()]);
+    }
+    for did in ["did:gun:A", "did:gun:", "a", "did:gun:a ", ""] {
+        assert_eq!(sorted(index, &Query::by_did(did)), [""; 0], "{did:?}");
+    }
+}
+
+pub(crate) fn storage_is_the_method_of_the_did(index: &dyn Index) {
+    apply(index, &shelf(), 1);
+    for (storage, expected) in [
+        ("gun", vec!["did:gun:a", "did:gun:b", "did:gun:c"]),
+        ("arweave", vec!["did:arweave:d"]),
+        ("gu", vec![]),
+        ("irys", vec![]),
+    ] {
+        let query = Query {
+            storage: Some(storage.into()),
+            ..Query::default()
+        };
+        assert_eq!(sorted(index, &query), expected, "{storage}");
+    }
+}
+
+pub(crate) fn dates_are_a_closed_range(index: &dyn Index) {
+    let stamped = |did: &str, indexed_at: serde_json::Value| {
+        upsert(did, json!({}), json!({"indexedAt": indexed_at}))
+    };
+    let batch = [
+        stamped("a", json!("1969-12-31T23:59:59.999Z")),
+        stamped("b", json!("1970-01-01T00:00:00.000Z")),
+        stamped("c", json!("1970-01-01T01:00:00.001+01:00")),
+        stamped("d", json!("2026-01-20T10:00:00Z")),
+        stamped("e", json!("soon")),
+        stamped("f", json!(null)),
+    ];
+    apply(index, &batch, 1);
+    for (from, to, expected) in [
+        (Some(0), Some(0), vec!["b"]),
+        (Some(0), Some(1), vec!["b", "c"]),
+        (Some(-1), None, vec!["a", "b", "c", "d"]),
+        (None, Some(-1), vec!["a"]),
+        (Some(1), Some(0), vec![]),
+        (Some(i64::MIN), Some(i64::MAX), vec!["a", "b", "c", "d"]),
+        (Some(1_768_903_200_000), None, vec!["d"]),
+        (Some(1_768_903_200_001), None, vec![]),
+    ] {
+        let query = Query {
+            indexed_from_ms: from,
+            indexed_to_ms: to,
+            ..Query::default()
+        };
+        assert_eq!(sorted(index, &query), expected, "{from:?} to {to:?}");
+    }
+}
+
+pub(crate) fn filters_and_text_must_all_hold(index: &dyn Index) {
+    apply(index, &shelf(), 1);
+    let query = Query {
+        record_type: strings(&["post", "Post", "conversationSession"]),
+        creator: strings(&["did:key:Alice"]),
+        tags: strings(&["sea", "boat"]),
+        storage: Some("gun".into()),
+        ..Query::by_text("thing")
+    };
+    assert_eq!(sorted(index, &query), ["did:gun:a", "did:gun:c"]);
+    assert_eq!(
+        index
+            .count(&Query {
+                did: Some("did:gun:c".into()),
+                ..query.clone()
+            })
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        index
+            .count(&Query {
+                did: Some("did:gun:b".into()),
+                ..query.clone()
+            })
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        index
+            .count(&Query {
+                text: Some("nothing".into()),
+                ..query.clone()
+            })
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        index
+            .count(&Query {
+                indexed_from_ms: Some(0),
+                ..query
+            })
+            .unwrap(),
+        0
+    );
+}
+
+pub(crate) fn counts_follow_the_query(index: &dyn Index) {
+    let records = records();
+    apply(index, &records, 1);
+    let total = records.len() as u64;
+    assert_eq!(index.count(&Query::default()).unwrap(), total);
+    let none = Query {
+        limit: 0,
+        ..Query::default()
+    };
+    let page = index.search(&none).unwrap();
+    assert_eq!((page.total, page.hits.len()), (total, 0));
+    let one = Query {
+        limit: 1,
+        offset: 3,
+        ..Query::default()
+    };
+    assert_eq!(index.count(&one).unwrap(), total);
+    let typed = Query {
+        record_type: strings(&["exercise"]),
+        ..Query::default()
+    };
+    assert_eq!(index.count(&typed).unwrap(), 1);
+}
+
+pub(crate) fn record_types_are_counted(index: &dyn Index) {
+    apply(index, &shelf(), 1);
+    let counted = |pairs: &[(&str, u64)]| -> Vec<(String, u64)> {
+        pairs
+            .iter()
+            .map(|(name, count)| ((*name).to_owned(), *count))
+            .collect()
+    };
+    let expected = counted(&[
+        ("recipe", 2),
+        ("Post", 1),
+        ("conversationSession", 1),
+        ("post", 1),
+    ]);
+    assert_eq!(index.record_types().unwrap(), expected);
+    apply(
+        index,
+        &[
+            record("did:gun:f", "post", "x", &[]),
+            upsert("did:gun:g", json!({}), json!({})),
+        ],
+        2,
+    );
+    let expected = counted(&[
+        ("post", 2),
+        ("recipe", 2),
+        ("Post", 1),
+        ("conversationSession", 1),
+    ]);
+    assert_eq!(index.record_types().unwrap(), expected);
+}

@@ -1,0 +1,284 @@
+//! Sorting and paging.
+
+use oip_index::query::{FILTER_VALUES_MAX, PAGE_HITS_MAX, RESULT_WINDOW_MAX, SORT_KEYS_MAX};
+use oip_index::{Direction, Index, IndexError, IndexOp, Query, QueryError, SortField, SortKey};
+use serde_json::json;
+
+use super::corpus::{named, upsert};
+use super::{apply, dids};
+
+const FIELDS: [SortField; 6] = [
+    SortField::Relevance,
+    SortField::IndexedAt,
+    SortField::Date,
+    SortField::RecordType,
+    SortField::Name,
+    SortField::Did,
+];
+const DIRECTIONS: [Direction; 2] = [Direction::Ascending, Direction::Descending];
+
+fn by(field: SortField, direction: Direction) -> SortKey {
+    SortKey { field, direction }
+}
+
+/// A thousand documents with many equal values, put in as a few batches and many small ones.
+fn thousand(index: &dyn Index) -> Vec<String> {
+    let batch: Vec<IndexOp> = (0..1_000_u64)
+        .map(|number| {
+            let shuffled = number * 7_919 % 1_000;
+            upsert(
+                &format!("did:gun:{shuffled:04}"),
+                json!({"name": format!("Name {}", number % 13), "date": number % 7}),
+                json!({"recordType": format!("type{}", number % 3), "indexedAt": 1_000 + number % 11}),
+            )
+        })
+        .collect();
+    let (large, small) = batch.split_at(900);
+    for (cursor, part) in large.chunks(300).chain(small.chunks(10)).enumerate() {
+        apply(index, part, cursor as u64);
+    }
+    (0..1_000)
+        .map(|number| format!("did:gun:{number:04}"))
+        .collect()
+}
+
+pub(crate) fn pages_have_no_gaps_and_no_repeats_under_any_order(index: &dyn Index) {
+    let all = thousand(index);
+    for field in FIELDS {
+        for direction in DIRECTIONS {
+            let mut seen = Vec::new();
+            for page in 0..8 {
+                let query = Query {
+                    sort: vec![by(field, direction)],
+                    limit: 137,
+                    offset: page * 137,
+                    ..Query::by_text("name")
+                };
+                let page = index.search(&query).unwrap();
+                assert_eq!(page.total, 1_000);
+                seen.extend(page.hits.into_iter().map(|hit| hit.did));
+            }
+            let whole = Query {
+                sort: vec![by(field, direction)],
+                limit: 1_000,
+                ..Query::by_text("name")
+            };
+            assert_eq!(seen, dids(index, &whole), "{field:?} {direction:?}");
+            seen.sort();
+            assert_eq!(seen, all, "{field:?} {direction:?}");
+        }
+    }
+}
+
+pub(crate) fn missing_values_come_last_in_both_directions(index: &dyn Index) {
+    let batch = [
+        upsert(
+            "did:gun:1",
+            json!({"name": "b", "date": 1}),
+            json!({"indexedAt": -5, "recordType": "t"}),
+        ),
+        upsert(
+            "did:gun:2",
+            json!({"name": "a", "date": -7}),
+            json!({"indexedAt": 0, "recordType": "u"}),
+        ),
+        upsert("did:gun:3", json!({}), json!({})),
+        upsert(
+            "did:gun:4",
+            json!({"name": 1, "date": "x"}),
+            json!({"indexedAt": "x", "recordType": 3}),
+        ),
+    ];
+    for (cursor, op) in batch.iter().enumerate() {
+        apply(index, std::slice::from_ref(op), cursor as u64);
+    }
+    for (field, ascending) in [
+        (SortField::IndexedAt, ["did:gun:1", "did:gun:2"]),
+        (SortField::Date, ["did:gun:2", "did:gun:1"]),
+        (SortField::RecordType, ["did:gun:1", "did:gun:2"]),
+        (SortField::Name, ["did:gun:2", "did:gun:1"]),
+    ] {
+        let [first, second] = ascending;
+        for (direction, head) in DIRECTIONS
+            .into_iter()
+            .zip([[first, second], [second, first]])
+        {
+            let query = Query {
+                sort: vec![by(field, direction)],
+                ..Query::default()
+            };
+            let expected = [head[0], head[1], "did:gun:3", "did:gun:4"];
+            assert_eq!(dids(index, &query), expected, "{field:?} {direction:?}");
+        }
+    }
+}
+
+pub(crate) fn later_keys_break_ties(index: &dyn Index) {
+    thousand(index);
+    let query = Query {
+        sort: vec![
+            by(SortField::RecordType, Direction::Descending),
+            by(SortField::Date, Direction::Ascending),
+            by(SortField::IndexedAt, Direction::Descending),
+        ],
+        limit: 1_000,
+        ..Query::default()
+    };
+    let page = index.search(&query).unwrap();
+    let keys: Vec<_> = page
+        .hits
+        .iter()
+        .map(|hit| {
+            let record_type = hit.document["oip"]["recordType"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let date = hit.document["data"]["basic"]["date"].as_i64().unwrap();
+            let indexed_at = hit.document["oip"]["indexedAt"].as_i64().unwrap();
+            (
+                std::cmp::Reverse(record_type),
+                date,
+                -indexed_at,
+                hit.did.clone(),
+            )
+        })
+        .collect();
+    assert_eq!(keys.len(), 1_000);
+    assert!(keys.is_sorted());
+}
+
+pub(crate) fn names_sort_without_case(index: &dyn Index) {
+    let names = [
+        "alpha",
+        "Beta",
+        "gamma",
+        "ÄPFEL",
+        "äpfel 2",
+        "Žito",
+        "Яблоко",
+    ];
+    for (number, name) in names.iter().enumerate().rev() {
+        apply(
+            index,
+            &[named(&format!("did:gun:{number}"), name)],
+            number as u64,
+        );
+    }
+    let query = Query {
+        sort: vec![by(SortField::Name, Direction::Ascending)],
+        ..Query::default()
+    };
+    let expected: Vec<_> = (0..names.len())
+        .map(|number| format!("did:gun:{number}"))
+        .collect();
+    assert_eq!(dids(index, &query), expected);
+}
+
+pub(crate) fn the_default_order_is_newest_first_or_best_first(index: &dyn Index) {
+    let batch = [
+        upsert(
+            "did:gun:old",
+            json!({"name": "kite"}),
+            json!({"indexedAt": "2026-01-20T10:00:00.000Z"}),
+        ),
+        upsert(
+            "did:gun:new",
+            json!({"name": "a kite among many other words"}),
+            json!({"indexedAt": "2026-01-20T10:00:00.001Z"}),
+        ),
+    ];
+    apply(index, &batch, 1);
+    assert_eq!(
+        dids(index, &Query::default()),
+        ["did:gun:new", "did:gun:old"]
+    );
+    assert_eq!(
+        dids(index, &Query::by_text("kite")),
+        ["did:gun:old", "did:gun:new"]
+    );
+    let newest = index.search(&Query::default()).unwrap();
+    assert!(newest.hits.iter().all(|hit| hit.score.is_none()));
+    let worst_first = Query {
+        sort: vec![by(SortField::Relevance, Direction::Ascending)],
+        ..Query::by_text("kite")
+    };
+    let page = index.search(&worst_first).unwrap();
+    assert_eq!(page.hits[0].did, "did:gun:new");
+    assert!(page.hits[0].score < page.hits[1].score);
+}
+
+pub(crate) fn a_page_past_the_end_is_empty_and_still_counts(index: &dyn Index) {
+    thousand(index);
+    for (offset, expected) in [(995, 5), (1_000, 0), (50_000, 0)] {
+        let query = Query {
+            offset,
+            ..Query::default()
+        };
+        let page = index.search(&query).unwrap();
+        assert_eq!((page.total, page.hits.len()), (1_000, expected));
+    }
+}
+
+pub(crate) fn limits_are_errors_that_name_themselves(index: &dyn Index) {
+    let refused = |query: Query| match index.search(&query) {
+        Err(IndexError::Query(error)) => Some(error),
+        Ok(_) => None,
+        Err(error) => panic!("{error}"),
+    };
+    let page = |limit, offset| {
+        refused(Query {
+            limit,
+            offset,
+            ..Query::default()
+        })
+    };
+    assert_eq!(page(PAGE_HITS_MAX, 0), None);
+    assert_eq!(
+        page(PAGE_HITS_MAX + 1, 0),
+        Some(QueryError::PageTooLong {
+            asked: PAGE_HITS_MAX + 1,
+            max: PAGE_HITS_MAX
+        })
+    );
+    assert_eq!(page(1, RESULT_WINDOW_MAX - 1), None);
+    assert_eq!(
+        page(1, RESULT_WINDOW_MAX),
+        Some(QueryError::TooDeep {
+            asked: RESULT_WINDOW_MAX + 1,
+            max: RESULT_WINDOW_MAX
+        })
+    );
+    assert!(matches!(
+        page(1, usize::MAX),
+        Some(QueryError::TooDeep { .. })
+    ));
+    let sorted = |keys| {
+        refused(Query {
+            sort: vec![by(SortField::Name, Direction::Ascending); keys],
+            ..Query::default()
+        })
+    };
+    assert_eq!(sorted(SORT_KEYS_MAX), None);
+    assert_eq!(
+        sorted(SORT_KEYS_MAX + 1),
+        Some(QueryError::TooManySortKeys {
+            asked: SORT_KEYS_MAX + 1,
+            max: SORT_KEYS_MAX
+        })
+    );
+    let tagged = |tags| {
+        refused(Query {
+            tags: vec!["x".into(); tags],
+            ..Query::default()
+        })
+    };
+    assert_eq!(tagged(FILTER_VALUES_MAX), None);
+    assert_eq!(
+        tagged(FILTER_VALUES_MAX + 1),
+        Some(QueryError::TooManyValues {
+            filter: "tags",
+            asked: FILTER_VALUES_MAX + 1,
+            max: FILTER_VALUES_MAX
+        })
+    );
+}
