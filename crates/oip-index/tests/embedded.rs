@@ -193,6 +193,42 @@ fn a_folder_that_can_t_be_made_is_an_error_with_its_path() {
 }
 
 #[test]
+fn a_batch_that_failed_can_be_applied_again() {
+    let home = tempfile::tempdir().unwrap();
+    let index = EmbeddedIndex::open(home.path()).unwrap();
+    apply(&index, &records(), 1);
+    let (here, away) = (generation(home.path()), home.path().join("away"));
+    let batch: Vec<_> = records()
+        .into_iter()
+        .chain([named("did:gun:new", "new")])
+        .collect();
+    for _ in 0..3 {
+        fs::rename(&here, &away).unwrap();
+        let error = index
+            .apply(&batch, 2)
+            .expect_err("there is nowhere to write");
+        assert!(matches!(error, IndexError::Backend { .. }), "{error}");
+        assert_eq!(index.cursor().unwrap(), 1);
+        fs::rename(&away, &here).unwrap();
+        assert_eq!(found(&index, "new"), [""; 0]);
+    }
+    apply(&index, &batch, 2);
+    assert_eq!(index.cursor().unwrap(), 2);
+    assert_eq!(index.count(&Query::default()).unwrap(), batch.len() as u64);
+}
+
+#[test]
+fn clearing_cures_an_index_whose_files_are_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let index = EmbeddedIndex::open(home.path()).unwrap();
+    apply(&index, &records(), 1);
+    fs::remove_dir_all(generation(home.path())).unwrap();
+    assert!(index.apply(&records(), 2).is_err());
+    index.clear().unwrap();
+    is_empty_and_works(&index);
+}
+
+#[test]
 fn searches_run_while_batches_are_applied() {
     let home = tempfile::tempdir().unwrap();
     let index = EmbeddedIndex::open(home.path()).unwrap();

@@ -6,7 +6,6 @@
 //! cursor 0: the store fills it again.
 
 use std::collections::{HashMap, HashSet};
-use std::error::Error;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -14,19 +13,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tantivy::collector::{Count, TopDocs};
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::schema::Value as _;
-use tantivy::store::Compressor;
-use tantivy::{
-    DocAddress, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
-    Term,
-};
+use tantivy::{DocAddress, IndexReader, IndexWriter, Searcher, TantivyDocument, Term};
 
-use super::folder::{Content, Folder};
+use super::folder::Folder;
+use super::generation::{self, backend_failed};
 use super::matching::matcher;
 use super::ranking::{Place, Ranking};
 use super::schema::{Fields, column};
-use super::words;
 use crate::error::IndexError;
 use crate::index::{
     Applied, DID_BYTES_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_NESTING_MAX, Hit, Index, IndexOp, Page,
@@ -34,34 +28,10 @@ use crate::index::{
 };
 use crate::query::Query;
 
-/// Memory in which the one indexing thread builds a segment. 15 MB is the least tantivy
-/// takes and about 5,000 records; twice that halves the segments of a first fill.
-const WRITER_HEAP_BYTES: usize = 30_000_000;
-
-/// Merging is background work on a machine that has two cores for everything.
-const MERGE_THREADS: usize = 1;
-
-/// Segments of about one size before they are merged to one: the fewer, the more often
-/// a document is rewritten; the more, the more segments every query visits.
-const MERGE_SEGMENTS_MIN: usize = 8;
-
-/// Below so many documents all segments count as one size: single records are merged by
-/// the handful, at a cost of less than a millisecond.
-const MERGE_LAYER_DOCUMENTS_MIN: u32 = 32;
-
-/// Sizes a factor of 8 (2^3) apart are different: a document is then rewritten about
-/// log8(n) times, and a million documents lie in some 30 segments at most.
-const MERGE_LAYER_LOG_SIZE: f64 = 3.0;
-
-/// A segment with more deleted documents than this is rewritten: edits leave garbage.
-const MERGE_DELETED_RATIO: f32 = 0.3;
-
-/// Decompressed blocks of documents (16 KB each) kept per segment: with 30 segments 4 MB.
-const DOCUMENT_CACHE_BLOCKS: usize = 8;
-
 /// A merge that ends after the last batch is taken up by a search this much later, so
-/// that an idle index doesn't hold on to the files of merged segments.
-const SETTLE: Duration = Duration::from_secs(2);
+/// that an idle index doesn't hold on to the files of merged segments. Merges of a
+/// hundred thousand documents take about so long.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// A search index in a folder. Dropping it frees the folder.
 pub struct EmbeddedIndex {
@@ -82,14 +52,6 @@ struct Writer {
     unsettled_since: Option<Instant>,
 }
 
-/// An index that could be opened.
-struct Opened {
-    index: tantivy::Index,
-    writer: IndexWriter,
-    reader: IndexReader,
-    cursor: u64,
-}
-
 impl EmbeddedIndex {
     /// Opens the index in a folder, or makes an empty one where there is none, where it has
     /// another format, or where it is broken. A cursor of 0 says that it has to be filled.
@@ -98,29 +60,7 @@ impl EmbeddedIndex {
     /// [`IndexError::Locked`] when another process uses the folder; failures to write to it.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
         let folder = Folder::open(path)?;
-        let usable = match folder.content()? {
-            Content::Nothing => None,
-            Content::Unusable(reason) => {
-                report_unusable(path, &reason);
-                None
-            }
-            Content::Generation(generation) => {
-                match open_generation(&folder.generation_path(generation)) {
-                    Ok(opened) => {
-                        folder.sweep(generation);
-                        Some(opened)
-                    }
-                    Err(error) => {
-                        report_unusable(path, &error.to_string());
-                        None
-                    }
-                }
-            }
-        };
-        let opened = match usable {
-            Some(opened) => opened,
-            None => new_generation(&folder)?,
-        };
+        let opened = generation::open_or_replace(&folder)?;
         let (_, fields) = Fields::build();
         Ok(Self {
             folder,
@@ -151,27 +91,33 @@ impl EmbeddedIndex {
         self.reader().searcher()
     }
 
-    /// Renews the reader once after writing has paused. Skipped while somebody writes.
+    /// Renews the reader after writing has paused, until that changes nothing any more.
+    /// Skipped while somebody writes.
     fn take_up_merges(&self) {
         let Ok(mut writer) = self.writer.try_lock() else {
             return;
         };
-        if writer
-            .unsettled_since
-            .is_some_and(|since| since.elapsed() >= SETTLE)
-        {
-            writer.unsettled_since = None;
-            if let Err(error) = self.reader().reload() {
-                tracing::warn!(%error, "the index reader could not be renewed after merging");
-            }
+        let paused = |since: Instant| since.elapsed() >= SETTLE;
+        if !writer.unsettled_since.is_some_and(paused) {
+            return;
         }
+        let reader = self.reader();
+        let before = reader.searcher();
+        writer.unsettled_since = match reader.reload() {
+            Ok(()) if reader.searcher().segments() == before.segments() => None,
+            Ok(()) => Some(Instant::now()),
+            Err(error) => {
+                tracing::warn!(%error, "the index reader could not be renewed after merging");
+                Some(Instant::now())
+            }
+        };
     }
 
     /// A writer after one that failed. The failure may have come after the commit, so the
     /// reader is brought up to it first: staging relies on that.
     fn remake_writer(&self, index: &tantivy::Index) -> tantivy::Result<IndexWriter> {
         self.reader().reload()?;
-        open_writer(index)
+        generation::open_writer(index)
     }
 
     /// Adds a batch to the writer's open transaction.
@@ -246,7 +192,9 @@ impl EmbeddedIndex {
         places: &[Place],
         address: DocAddress,
     ) -> Result<Hit, IndexError> {
-        let stored: TantivyDocument = searcher.doc(address).map_err(failed("read a document"))?;
+        let stored: TantivyDocument = searcher
+            .doc(address)
+            .map_err(backend_failed("read a document"))?;
         let text = |field| stored.get_first(field).and_then(|value| value.as_str());
         let did = text(self.fields.did).unwrap_or_default().to_owned();
         let document: Value = serde_json::from_str(text(self.fields.document).unwrap_or_default())
@@ -269,12 +217,12 @@ impl Index for EmbeddedIndex {
             Some(writer) => writer,
             None => self
                 .remake_writer(&guard.index)
-                .map_err(failed("open the writer"))?,
+                .map_err(backend_failed("open the writer"))?,
         };
         // A writer that failed is dropped here, and with it what it had staged.
         let applied = self
             .commit(&mut writer, batch, cursor)
-            .map_err(failed("commit a batch"))?;
+            .map_err(backend_failed("commit a batch"))?;
         guard.open = Some(writer);
         guard.unsettled_since = Some(Instant::now());
         self.cursor.store(cursor, Ordering::Release);
@@ -299,7 +247,7 @@ impl Index for EmbeddedIndex {
             .order_by((ranking.clone(), Ranking::by_did()));
         let (top, total) = searcher
             .search(&matcher(&self.fields, query), &(page, Count))
-            .map_err(failed("search"))?;
+            .map_err(backend_failed("search"))?;
         let hits = top
             .into_iter()
             .map(|((places, _), address)| self.hit(&searcher, &ranking, &places, address))
@@ -315,16 +263,17 @@ impl Index for EmbeddedIndex {
         matcher(&self.fields, query)
             .count(&self.searcher())
             .map(|count| count as u64)
-            .map_err(failed("count"))
+            .map_err(backend_failed("count"))
     }
 
     fn record_types(&self) -> Result<Vec<(String, u64)>, IndexError> {
-        count_values(&self.searcher(), column::RECORD_TYPE).map_err(failed("count record types"))
+        count_values(&self.searcher(), column::RECORD_TYPE)
+            .map_err(backend_failed("count record types"))
     }
 
     fn clear(&self) -> Result<(), IndexError> {
         let mut guard = self.writer();
-        let opened = new_generation(&self.folder)?;
+        let opened = generation::replace(&self.folder)?;
         *self.reader.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(opened.reader);
         guard.index = opened.index;
         guard.open = Some(opened.writer);
@@ -332,74 +281,6 @@ impl Index for EmbeddedIndex {
         self.cursor.store(opened.cursor, Ordering::Release);
         Ok(())
     }
-}
-
-/// Makes an empty index and lets it take the place of the present one.
-fn new_generation(folder: &Folder) -> Result<Opened, IndexError> {
-    let generation = folder.begin_generation()?;
-    let (schema, _) = Fields::build();
-    let settings = IndexSettings {
-        docstore_compression: Compressor::Lz4,
-        // A thread per segment costs more than it saves where most segments are one record.
-        docstore_compress_dedicated_thread: false,
-        ..IndexSettings::default()
-    };
-    let path = folder.generation_path(generation);
-    tantivy::Index::builder()
-        .schema(schema)
-        .settings(settings)
-        .create_in_dir(&path)
-        .map_err(failed("create the index"))?;
-    let opened = open_generation(&path).map_err(|source| IndexError::Backend {
-        action: "open the new index",
-        source,
-    })?;
-    folder.set_current(generation)?;
-    folder.sweep(generation);
-    Ok(opened)
-}
-
-fn open_generation(path: &Path) -> Result<Opened, Box<dyn Error + Send + Sync>> {
-    let index = tantivy::Index::open_in_dir(path)?;
-    let (schema, _) = Fields::build();
-    if index.schema() != schema {
-        return Err("its fields are not those of this program".into());
-    }
-    index
-        .tokenizers()
-        .register(words::ANALYZER, words::analyzer());
-    let cursor = match index.load_metas()?.payload {
-        Some(text) => text.parse()?,
-        None => 0,
-    };
-    let reader = index
-        .reader_builder()
-        .reload_policy(ReloadPolicy::Manual)
-        .doc_store_cache_num_blocks(DOCUMENT_CACHE_BLOCKS)
-        .try_into()?;
-    let writer = open_writer(&index)?;
-    Ok(Opened {
-        index,
-        writer,
-        reader,
-        cursor,
-    })
-}
-
-fn open_writer(index: &tantivy::Index) -> tantivy::Result<IndexWriter> {
-    let options = IndexWriterOptions::builder()
-        .memory_budget_per_thread(WRITER_HEAP_BYTES)
-        .num_worker_threads(1)
-        .num_merge_threads(MERGE_THREADS)
-        .build();
-    let writer = index.writer_with_options(options)?;
-    let mut policy = LogMergePolicy::default();
-    policy.set_min_num_segments(MERGE_SEGMENTS_MIN);
-    policy.set_min_layer_size(MERGE_LAYER_DOCUMENTS_MIN);
-    policy.set_level_log_size(MERGE_LAYER_LOG_SIZE);
-    policy.set_del_docs_ratio_before_merge(MERGE_DELETED_RATIO);
-    writer.set_merge_policy(Box::new(policy));
-    Ok(writer)
 }
 
 /// Does any segment know the term? Deleted documents may make it a false yes, which only
@@ -460,18 +341,4 @@ fn nesting(document: &Value) -> usize {
         deepest = deepest.max(depth);
     }
     deepest
-}
-
-fn report_unusable(path: &Path, reason: &str) {
-    tracing::warn!(
-        path = %path.display(), reason,
-        "the search index can't be used and is made anew from the store"
-    );
-}
-
-fn failed(action: &'static str) -> impl Fn(tantivy::TantivyError) -> IndexError {
-    move |error| IndexError::Backend {
-        action,
-        source: error.into(),
-    }
 }

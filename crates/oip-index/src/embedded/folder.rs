@@ -73,6 +73,11 @@ impl Folder {
         }
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Which index counts.
     pub(super) fn content(&self) -> Result<Content, IndexError> {
         let path = self.path.join(CURRENT);
