@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tantivy::collector::{Count, TopDocs};
+use tantivy::index::{SegmentId, SegmentReader};
 use tantivy::schema::Value as _;
 use tantivy::{DocAddress, IndexReader, IndexWriter, Searcher, TantivyDocument, Term};
 
@@ -104,7 +105,7 @@ impl EmbeddedIndex {
         let reader = self.reader();
         let before = reader.searcher();
         writer.unsettled_since = match reader.reload() {
-            Ok(()) if reader.searcher().segments() == before.segments() => None,
+            Ok(()) if segments_of(&reader.searcher()) == segments_of(&before) => None,
             Ok(()) => Some(Instant::now()),
             Err(error) => {
                 tracing::warn!(%error, "the index reader could not be renewed after merging");
@@ -281,6 +282,11 @@ impl Index for EmbeddedIndex {
         self.cursor.store(opened.cursor, Ordering::Release);
         Ok(())
     }
+}
+
+fn segments_of(searcher: &Searcher) -> Vec<SegmentId> {
+    let segments = searcher.segment_readers().iter();
+    segments.map(SegmentReader::segment_id).collect()
 }
 
 /// Does any segment know the term? Deleted documents may make it a false yes, which only
