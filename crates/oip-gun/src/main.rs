@@ -1,2 +1,7 @@
-//! The oip-gun binary.
-fn main() {}
+//! The `oip-gun` command; all of it is in the library, so that tests reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    oip_gun::cli::run()
+}

@@ -1,0 +1,186 @@
+//! Who calls and what they may do (`trust-and-privacy` 7).
+//!
+//! Everyone reads what is public. Writing needs the admin token, except on a node that is bound
+//! to loopback and was given no token: there every program of this machine may write, and what
+//! web pages of other sites make a browser send is refused by its `Origin` and `Host`.
+
+use std::net::IpAddr;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+
+use super::error::ApiError;
+use super::state::ApiState;
+use crate::settings::AdminToken;
+
+/// Whether programs of this machine may write without a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalWriting {
+    /// The API is bound to loopback and no token was set.
+    Open,
+    /// A token was set, or others can reach the API.
+    NeedsToken,
+}
+
+/// The rules on callers in force.
+#[derive(Debug)]
+pub struct Access {
+    token: AdminToken,
+    local_writing: LocalWriting,
+}
+
+impl Access {
+    /// Rules with this admin token.
+    #[must_use]
+    pub fn new(token: AdminToken, local_writing: LocalWriting) -> Self {
+        Self {
+            token,
+            local_writing,
+        }
+    }
+
+    fn credentials(&self, headers: &HeaderMap) -> Credentials {
+        let Some(given) = headers.get(header::AUTHORIZATION) else {
+            return Credentials::None;
+        };
+        let bearer = given.as_bytes().split_once_blank();
+        match bearer {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer") => {
+                // Constant time, so that the time to an answer tells nothing of the token.
+                match verify_slices_are_equal(token, self.token.text().as_bytes()) {
+                    Ok(()) => Credentials::Admin,
+                    Err(_) => Credentials::Wrong,
+                }
+            }
+            _ => Credentials::Wrong,
+        }
+    }
+
+    fn check_write(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+        match (self.credentials(headers), self.local_writing) {
+            (Credentials::Admin, _) => Ok(()),
+            (Credentials::Wrong, _) => Err(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "wrong-token",
+                "the token is not this node's admin token: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
+            )),
+            (Credentials::None, LocalWriting::NeedsToken) => Err(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "token-missing",
+                "this needs the admin token: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
+            )),
+            (Credentials::None, LocalWriting::Open) => check_local(headers, uri),
+        }
+    }
+}
+
+enum Credentials {
+    None,
+    Wrong,
+    Admin,
+}
+
+trait SplitBlank {
+    fn split_once_blank(&self) -> Option<(&[u8], &[u8])>;
+}
+
+impl SplitBlank for [u8] {
+    fn split_once_blank(&self) -> Option<(&[u8], &[u8])> {
+        let blank = self.iter().position(|byte| *byte == b' ')?;
+        Some((&self[..blank], self[blank..].trim_ascii()))
+    }
+}
+
+/// Refuses what a web page of another site could send through a browser on this machine: a page
+/// that posts across sites shows its `Origin`, one that rebinds its name to 127.0.0.1 its `Host`.
+fn check_local(headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+    let host = match uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok()),
+    };
+    let Some(host) = host.filter(|host| is_loopback(host)) else {
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "foreign-host",
+            format!(
+                "writing without a token works only under this machine's own names (localhost, 127.0.0.1, [::1]), and the request names {}: use one of them, or send the admin token",
+                host.map_or("no host".to_owned(), |host| format!("the host {host:?}"))
+            ),
+        ));
+    };
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let own = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.strip_prefix("http://"))
+        .is_some_and(|authority| authority.eq_ignore_ascii_case(host));
+    if own {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "foreign-origin",
+        format!(
+            "writing without a token is not open to web pages of other sites, and the request comes from one (Origin {:?}): send the admin token",
+            String::from_utf8_lossy(origin.as_bytes())
+        ),
+    ))
+}
+
+/// Whether `host` (a name or an address, with or without a port) is this machine itself.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// Proof that the caller may write. A route that changes anything takes one.
+pub(super) struct MayWrite;
+
+impl FromRequestParts<ApiState> for MayWrite {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ApiState,
+    ) -> Result<Self, Self::Rejection> {
+        state.access.check_write(&parts.headers, &parts.uri)?;
+        Ok(Self)
+    }
+}
+
+/// Who reads. Credentials that aren't this node's make the caller nobody, as on deployed nodes:
+/// their apps send a session token with every read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Nobody in particular.
+    Anonymous,
+    /// The holder of the admin token.
+    Admin,
+}
+
+impl FromRequestParts<ApiState> for Reader {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ApiState,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(match state.access.credentials(&parts.headers) {
+            Credentials::Admin => Self::Admin,
+            Credentials::None | Credentials::Wrong => Self::Anonymous,
+        })
+    }
+}

@@ -1,0 +1,19 @@
+//! The HTTP API of the node, in the shapes of the deployed nodes (`docs/api.md`).
+//!
+//! [`router`] puts the routes behind the limits on requests, [`callers`] decides who may do what,
+//! [`error`] is the one form of every refusal, [`parameters`] and [`body`] read what callers send.
+//! The node decides on records; nothing here knows their rules.
+
+mod body;
+mod callers;
+mod error;
+mod parameters;
+mod router;
+mod routes;
+mod state;
+
+pub use callers::{Access, LocalWriting};
+pub use error::ErrorBody;
+pub(crate) use error::causes;
+pub use router::{openapi, router};
+pub use state::ApiState;

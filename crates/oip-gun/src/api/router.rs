@@ -1,0 +1,155 @@
+//! The routes behind the limits on requests: how many at a time, how long each, and one form of
+//! answer for what no route takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use tokio::sync::Semaphore;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::ApiError;
+use super::routes::{delete_record, health, metrics, new_record, record_types, records, sync};
+use super::state::ApiState;
+
+/// Requests under way at a time. Each holds a task and its answer; beyond this, waiting in line
+/// would only end in time-outs, and an honest "busy" is the better answer.
+const REQUESTS_MAX: usize = 1_024;
+/// The longest a request may take, its body included. The slowest honest one is a body of 8 MiB
+/// over a poor line.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// The longest a sweep that a caller waits for may take: the first one of a large network
+/// fetches a million records.
+const SWEEP_TIME_MAX: Duration = Duration::from_secs(15 * 60);
+/// Where the description of the API is found.
+const OPENAPI_PATH: &str = "/api/openapi.json";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "oip-gun",
+        description = "The GUN half of an OIP node: publish records to the graph, find those of every node. Every refusal has the form `{\"error\": \"…\", \"reason\": \"label\"}`.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    tags(
+        (name = "records", description = "Publish, find and delete records"),
+        (name = "health", description = "State of the node and of its sync")
+    ),
+    modifiers(&AdminTokenScheme)
+)]
+struct Description;
+
+struct AdminTokenScheme;
+
+impl Modify for AdminTokenScheme {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "The admin token: OIP_GUN_ADMIN_TOKEN, or the file admin-token in the data folder. Not needed by programs of the same machine while the API is bound to loopback and no token is set.",
+            ))
+            .build();
+        openapi
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("admin_token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Every documented route, with the limit on its time.
+fn documented() -> OpenApiRouter<ApiState> {
+    let timed = |limit: Duration| {
+        middleware::from_fn(move |request: Request, next: Next| in_time(limit, request, next))
+    };
+    let prompt = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(new_record::new_record))
+        .routes(routes!(records::records))
+        .routes(routes!(record_types::record_types))
+        .routes(routes!(delete_record::delete_record))
+        .routes(routes!(health::health))
+        .routes(routes!(health::gun_sync))
+        .routes(routes!(metrics::metrics))
+        .route_layer(timed(REQUEST_TIME_MAX));
+    let long = OpenApiRouter::new()
+        .routes(routes!(sync::force))
+        .route_layer(timed(SWEEP_TIME_MAX));
+    prompt.merge(long)
+}
+
+/// The description of the API, as served at `/api/openapi.json`.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}
+
+/// The whole API.
+pub fn router(state: ApiState) -> Router {
+    let (routes, description) = documented().split_for_parts();
+    let turns = Arc::new(Semaphore::new(REQUESTS_MAX));
+    routes
+        .route(
+            OPENAPI_PATH,
+            get(move || std::future::ready(Json(description.clone()))),
+        )
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(move |request, next| {
+            in_turn(Arc::clone(&turns), request, next)
+        }))
+        .with_state(state)
+}
+
+async fn in_turn(turns: Arc<Semaphore>, request: Request, next: Next) -> Response {
+    match turns.try_acquire() {
+        Ok(_turn) => next.run(request).await,
+        Err(_) => ApiError::busy(format!(
+            "{REQUESTS_MAX} requests are under way already: try again in a moment"
+        ))
+        .into_response(),
+    }
+}
+
+async fn in_time(limit: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "timed-out",
+            format!(
+                "the request took longer than {} s; what it was to write may have been written: look before trying again",
+                limit.as_secs()
+            ),
+        )
+        .into_response(),
+    }
+}
+
+async fn not_found(method: Method, uri: Uri) -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        "no-such-route",
+        format!(
+            "there is no {method} {} here: see {OPENAPI_PATH} for what there is",
+            uri.path()
+        ),
+    )
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        format!(
+            "{} does not take {method}: see {OPENAPI_PATH} for what it takes",
+            uri.path()
+        ),
+    )
+}

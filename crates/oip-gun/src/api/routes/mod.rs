@@ -1,0 +1,9 @@
+//! The routes, one file per resource.
+
+pub(super) mod delete_record;
+pub(super) mod health;
+pub(super) mod metrics;
+pub(super) mod new_record;
+pub(super) mod record_types;
+pub(super) mod records;
+pub(super) mod sync;

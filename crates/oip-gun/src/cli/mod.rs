@@ -1,0 +1,103 @@
+//! The command line, one file per verb.
+//!
+//! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (the message
+//! names the cure), 2 wrong usage, 130 stopped by a second signal.
+
+mod connection;
+mod delete;
+mod demo;
+mod failure;
+mod get;
+mod inputs;
+mod output;
+mod publish;
+mod search;
+mod serve;
+mod status;
+mod stop;
+mod sync;
+mod table;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::Output;
+pub(crate) use table::Table;
+
+const EXAMPLES: &str = "\
+Examples:
+  oip-gun demo                                 two nodes on this machine, records travelling
+  oip-gun serve                                a node on 127.0.0.1, API 3005, relay 8765
+  oip-gun serve --peer wss://relay.example/gun a node that dials a relay
+  oip-gun publish post.json --type post        publish a record on the running node
+  oip-gun search \"tidal gauge\"                 find records of all nodes
+  oip-gun status                               is it healthy, and if not, why
+
+`oip-gun VERB --help` shows what a verb takes, with examples.";
+
+/// An OIP node on GUN: publish records, and find those of every other node
+#[derive(Debug, Parser)]
+#[command(
+    name = "oip-gun",
+    version,
+    about,
+    after_help = EXAMPLES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// Write the result as JSON on stdout, for programs
+    #[arg(long, global = true, help_heading = "Output")]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Serve(serve::ServeArgs),
+    Demo(demo::DemoArgs),
+    Publish(publish::PublishArgs),
+    Get(get::GetArgs),
+    Search(search::SearchArgs),
+    Status(status::StatusArgs),
+    Sync(sync::SyncArgs),
+    Delete(delete::DeleteArgs),
+}
+
+/// Reads the command line and does what it says.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let output = if cli.json { Output::Json } else { Output::Text };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = anyhow::Error::new(error).context("failed to start the runtime");
+            return failure::report(&error, output);
+        }
+    };
+    match runtime.block_on(execute(cli.verb, output)) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error, output),
+    }
+}
+
+async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Serve(args) => serve::run(args, output).await,
+        Verb::Demo(args) => demo::run(args, output).await,
+        Verb::Publish(args) => publish::run(args, output).await,
+        Verb::Get(args) => get::run(args, output).await,
+        Verb::Search(args) => search::run(args, output).await,
+        Verb::Status(args) => status::run(args, output).await,
+        Verb::Sync(args) => sync::run(args, output).await,
+        Verb::Delete(args) => delete::run(args, output).await,
+    }
+}

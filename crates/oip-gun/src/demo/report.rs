@@ -1,0 +1,181 @@
+//! What the demo shows: a table per set-up, and whether all went as it must.
+
+use serde::Serialize;
+
+use super::journey::{Journey, Outcome, Row};
+use crate::cli::Table;
+
+/// Everything the demo saw.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub(super) set_ups: Vec<SetUp>,
+}
+
+/// What happened in one set-up.
+#[derive(Debug, Serialize)]
+pub(super) struct SetUp {
+    name: &'static str,
+    #[serde(flatten)]
+    result: SetUpResult,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum SetUpResult {
+    Journey(Box<Journey>),
+    Skipped(String),
+    Failed(String),
+}
+
+impl SetUp {
+    pub(super) fn done(name: &'static str, journey: Journey) -> Self {
+        Self {
+            name,
+            result: SetUpResult::Journey(Box::new(journey)),
+        }
+    }
+
+    pub(super) fn skipped(name: &'static str, why: String) -> Self {
+        Self {
+            name,
+            result: SetUpResult::Skipped(why),
+        }
+    }
+
+    pub(super) fn failed(name: &'static str, why: String) -> Self {
+        Self {
+            name,
+            result: SetUpResult::Failed(why),
+        }
+    }
+
+    fn all_is_well(&self) -> bool {
+        match &self.result {
+            SetUpResult::Journey(journey) => journey
+                .records
+                .iter()
+                .chain([&journey.edit, &journey.delete])
+                .all(Row::is_well),
+            SetUpResult::Skipped(_) => true,
+            SetUpResult::Failed(_) => false,
+        }
+    }
+
+    fn text(&self) -> String {
+        let name = self.name;
+        match &self.result {
+            SetUpResult::Journey(journey) => format!("== {name}\n\n{}", table(journey)),
+            SetUpResult::Skipped(why) => format!("== {name}\n\nleft out: {why}"),
+            SetUpResult::Failed(why) => format!("== {name}\n\nFAILED: {why}"),
+        }
+    }
+}
+
+impl Row {
+    fn is_well(&self) -> bool {
+        match &self.outcome {
+            Outcome::Arrived { difference, .. } => difference.is_none(),
+            Outcome::Refused { .. } => true,
+            Outcome::Failed { .. } => false,
+        }
+    }
+}
+
+impl Report {
+    /// Whether all that must arrive did, unchanged.
+    #[must_use]
+    pub fn all_is_well(&self) -> bool {
+        self.set_ups.iter().all(SetUp::all_is_well)
+    }
+
+    /// The report for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut parts: Vec<String> = self.set_ups.iter().map(SetUp::text).collect();
+        if let Some(why) = self.first_refusal() {
+            parts.push(format!(
+                "Records that ask for privacy are refused in this version, and nothing of them is written: {why}"
+            ));
+        }
+        parts.push(
+            if self.all_is_well() {
+                "All records arrived on B as they were submitted to A."
+            } else {
+                "NOT all records arrived on B as they were submitted to A."
+            }
+            .to_owned(),
+        );
+        parts.join("\n\n")
+    }
+
+    fn first_refusal(&self) -> Option<&str> {
+        self.set_ups
+            .iter()
+            .filter_map(|set_up| match &set_up.result {
+                SetUpResult::Journey(journey) => Some(&journey.records),
+                SetUpResult::Skipped(_) | SetUpResult::Failed(_) => None,
+            })
+            .flatten()
+            .find_map(|row| match &row.outcome {
+                Outcome::Refused { why } => Some(why.as_str()),
+                Outcome::Arrived { .. } | Outcome::Failed { .. } => None,
+            })
+    }
+}
+
+fn table(journey: &Journey) -> String {
+    let mut table = Table::new(["RECORD", "TYPE", "DID", "ON B AFTER", "EQUAL"]);
+    for row in &journey.records {
+        let (did, after, equal) = match &row.outcome {
+            Outcome::Arrived {
+                did,
+                searchable_after_ms,
+                difference,
+            } => (
+                did.clone(),
+                format!("{searchable_after_ms:.1} ms"),
+                match difference {
+                    None => "yes".to_owned(),
+                    Some(path) => format!("NO, differs at {path}"),
+                },
+            ),
+            Outcome::Refused { .. } => (
+                "private: refused".to_owned(),
+                "-".to_owned(),
+                "-".to_owned(),
+            ),
+            Outcome::Failed { why } => (format!("FAILED: {why}"), "-".to_owned(), "-".to_owned()),
+        };
+        table.add([
+            row.record.clone(),
+            row.record_type.clone(),
+            did,
+            after,
+            equal,
+        ]);
+    }
+    format!(
+        "{}\n\nedit of {}: {}\ndelete of {}: {}",
+        table.text(),
+        journey.edit.record,
+        step(&journey.edit),
+        journey.delete.record,
+        step(&journey.delete)
+    )
+}
+
+fn step(row: &Row) -> String {
+    match &row.outcome {
+        Outcome::Arrived {
+            searchable_after_ms,
+            difference: None,
+            ..
+        } => format!("on B after {searchable_after_ms:.1} ms"),
+        Outcome::Arrived {
+            difference: Some(path),
+            ..
+        } => format!("NOT equal on B, differs at {path}"),
+        Outcome::Refused { why } | Outcome::Failed { why } => format!("FAILED: {why}"),
+    }
+}

@@ -1,0 +1,149 @@
+//! The one list of settings: what each is called in the TOML file, the environment and the flags.
+//! The environment names are those of the origin design and of the deployed nodes.
+
+/// A setting of the node. `ALL` is in the order in which they are explained to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Setting {
+    /// Folder of store, index, keys and the admin token.
+    DataDir,
+    /// Address the HTTP API listens on.
+    ApiBind,
+    /// Port of the HTTP API; 0 takes a free one.
+    ApiPort,
+    /// The token that may do everything.
+    AdminToken,
+    /// Address the relay listens on.
+    RelayBind,
+    /// Port of the relay; 0 takes a free one.
+    RelayPort,
+    /// Which graph writes the relay takes.
+    RelayAdmission,
+    /// Relays and nodes to dial.
+    Peers,
+    /// More relays and nodes to dial (the relay container's name for the same thing).
+    ExternalPeers,
+    /// Whether other nodes' records are discovered.
+    SyncEnabled,
+    /// Milliseconds between two sweeps.
+    SyncInterval,
+    /// What unsigned and badly signed records meet.
+    SyncSignatures,
+    /// Root of the registry on the graph.
+    RegistryRoot,
+    /// Alias written into registry entries in place of the derived node id.
+    NodeIdOverride,
+    /// Whether records that say nothing about access are private.
+    DefaultPrivacy,
+    /// Arweave wallet (JWK) to sign records with.
+    WalletFile,
+    /// Which record types are synced and indexed.
+    TypeMode,
+    /// The types of mode `whitelist`.
+    TypeWhitelist,
+    /// The types of mode `blacklist`.
+    TypeBlacklist,
+}
+
+impl Setting {
+    /// Every setting.
+    pub const ALL: [Self; 19] = [
+        Self::DataDir,
+        Self::ApiBind,
+        Self::ApiPort,
+        Self::AdminToken,
+        Self::RelayBind,
+        Self::RelayPort,
+        Self::RelayAdmission,
+        Self::Peers,
+        Self::ExternalPeers,
+        Self::SyncEnabled,
+        Self::SyncInterval,
+        Self::SyncSignatures,
+        Self::RegistryRoot,
+        Self::NodeIdOverride,
+        Self::DefaultPrivacy,
+        Self::WalletFile,
+        Self::TypeMode,
+        Self::TypeWhitelist,
+        Self::TypeBlacklist,
+    ];
+
+    /// The name in the TOML file: `section.key`, or `key` at the top.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::DataDir => "data_dir",
+            Self::ApiBind => "api.bind",
+            Self::ApiPort => "api.port",
+            Self::AdminToken => "api.admin_token",
+            Self::RelayBind => "relay.bind",
+            Self::RelayPort => "relay.port",
+            Self::RelayAdmission => "relay.admission",
+            Self::Peers => "relay.peers",
+            Self::ExternalPeers => "relay.external_peers",
+            Self::SyncEnabled => "sync.enabled",
+            Self::SyncInterval => "sync.interval_ms",
+            Self::SyncSignatures => "sync.signatures",
+            Self::RegistryRoot => "registry.root",
+            Self::NodeIdOverride => "registry.node_id",
+            Self::DefaultPrivacy => "records.default_privacy",
+            Self::WalletFile => "records.wallet_file",
+            Self::TypeMode => "records.index_mode",
+            Self::TypeWhitelist => "records.index_whitelist",
+            Self::TypeBlacklist => "records.index_blacklist",
+        }
+    }
+
+    /// The name in the environment.
+    #[must_use]
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::DataDir => "OIP_GUN_DATA_DIR",
+            Self::ApiBind => "OIP_GUN_BIND",
+            Self::ApiPort => "PORT",
+            Self::AdminToken => "OIP_GUN_ADMIN_TOKEN",
+            Self::RelayBind => "OIP_GUN_RELAY_BIND",
+            Self::RelayPort => "GUN_RELAY_PORT",
+            Self::RelayAdmission => "OIP_GUN_RELAY_ADMISSION",
+            Self::Peers => "GUN_PEERS",
+            Self::ExternalPeers => "GUN_EXTERNAL_PEERS",
+            Self::SyncEnabled => "GUN_SYNC_ENABLED",
+            Self::SyncInterval => "GUN_SYNC_INTERVAL",
+            Self::SyncSignatures => "GUN_SYNC_SIGNATURES",
+            Self::RegistryRoot => "GUN_REGISTRY_ROOT",
+            Self::NodeIdOverride => "GUN_NODE_ID_OVERRIDE",
+            Self::DefaultPrivacy => "GUN_DEFAULT_PRIVACY",
+            Self::WalletFile => "WALLET_FILE",
+            Self::TypeMode => "RECORD_TYPE_INDEX_MODE",
+            Self::TypeWhitelist => "RECORD_TYPE_INDEX_WHITELIST",
+            Self::TypeBlacklist => "RECORD_TYPE_INDEX_BLACKLIST",
+        }
+    }
+
+    /// The flag of `serve`, where there is one. The admin token has none: command lines can be
+    /// read by every user of the machine.
+    #[must_use]
+    pub fn flag(self) -> Option<&'static str> {
+        match self {
+            Self::DataDir => Some("--data-dir"),
+            Self::ApiBind => Some("--bind"),
+            Self::ApiPort => Some("--port"),
+            Self::RelayBind => Some("--relay-bind"),
+            Self::RelayPort => Some("--relay-port"),
+            Self::RelayAdmission => Some("--relay-admission"),
+            Self::Peers => Some("--peer"),
+            Self::SyncEnabled => Some("--sync"),
+            Self::SyncInterval => Some("--sync-interval"),
+            Self::SyncSignatures => Some("--sync-signatures"),
+            Self::RegistryRoot => Some("--registry-root"),
+            Self::NodeIdOverride => Some("--node-id"),
+            Self::WalletFile => Some("--wallet-file"),
+            Self::AdminToken
+            | Self::ExternalPeers
+            | Self::DefaultPrivacy
+            | Self::TypeMode
+            | Self::TypeWhitelist
+            | Self::TypeBlacklist => None,
+        }
+    }
+}

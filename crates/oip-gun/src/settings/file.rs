@@ -1,0 +1,143 @@
+//! The TOML file. Owns its form; unknown sections and keys are errors that list the known ones.
+//! Values are handed on as texts, so that each setting is checked in one place whatever its layer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{Setting, SettingsError};
+
+/// Reads `text`, the content of `path`.
+pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>, SettingsError> {
+    let form: Form = toml::from_str(text).map_err(|error| malformed(path, text, &error))?;
+    let Form {
+        data_dir,
+        api,
+        relay,
+        sync,
+        registry,
+        records,
+    } = form;
+    let given = [
+        (Setting::DataDir, data_dir),
+        (Setting::ApiBind, api.bind),
+        (Setting::ApiPort, api.port),
+        (Setting::AdminToken, api.admin_token),
+        (Setting::RelayBind, relay.bind),
+        (Setting::RelayPort, relay.port),
+        (Setting::RelayAdmission, relay.admission),
+        (Setting::Peers, relay.peers),
+        (Setting::ExternalPeers, relay.external_peers),
+        (Setting::SyncEnabled, sync.enabled),
+        (Setting::SyncInterval, sync.interval_ms),
+        (Setting::SyncSignatures, sync.signatures),
+        (Setting::RegistryRoot, registry.root),
+        (Setting::NodeIdOverride, registry.node_id),
+        (Setting::DefaultPrivacy, records.default_privacy),
+        (Setting::WalletFile, records.wallet_file),
+        (Setting::TypeMode, records.index_mode),
+        (Setting::TypeWhitelist, records.index_whitelist),
+        (Setting::TypeBlacklist, records.index_blacklist),
+    ];
+    Ok(given
+        .into_iter()
+        .filter_map(|(setting, value)| Some((setting, value?.into_text())))
+        .collect())
+}
+
+/// Shows place and fault, and not the line itself: it may hold a token.
+fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> SettingsError {
+    let start = error.span().map_or(0, |span| span.start).min(text.len());
+    let before = text.get(..start).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    SettingsError::FileMalformed {
+        path: path.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        message: error.message().to_owned(),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    data_dir: Option<Scalar>,
+    #[serde(default)]
+    api: Api,
+    #[serde(default)]
+    relay: Relay,
+    #[serde(default)]
+    sync: Sync,
+    #[serde(default)]
+    registry: Registry,
+    #[serde(default)]
+    records: Records,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Api {
+    bind: Option<Scalar>,
+    port: Option<Scalar>,
+    admin_token: Option<Scalar>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Relay {
+    bind: Option<Scalar>,
+    port: Option<Scalar>,
+    admission: Option<Scalar>,
+    peers: Option<Scalar>,
+    external_peers: Option<Scalar>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Sync {
+    enabled: Option<Scalar>,
+    interval_ms: Option<Scalar>,
+    signatures: Option<Scalar>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Registry {
+    root: Option<Scalar>,
+    node_id: Option<Scalar>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Records {
+    default_privacy: Option<Scalar>,
+    wallet_file: Option<Scalar>,
+    index_mode: Option<Scalar>,
+    index_whitelist: Option<Scalar>,
+    index_blacklist: Option<Scalar>,
+}
+
+/// A value as people write it: `3005`, `"3005"`, `true`, or a list of texts.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a text, a whole number, true, false, or a list of texts"
+)]
+enum Scalar {
+    Switch(bool),
+    Number(i64),
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Scalar {
+    fn into_text(self) -> String {
+        match self {
+            Self::Switch(switch) => switch.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text,
+            Self::List(items) => items.join(","),
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! From texts to values. Owns the defaults of the binary's own settings and every bound with its
+//! reason; a value that isn't taken is refused with its place and the cure.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use gun_net::PeerAddress;
+use oip_node::config::{
+    Admission, NodeConfig, PrivacyDefault, RELAY_PORT, SyncConfig, SyncMode, TypeFilter,
+};
+use oip_record::SignaturePolicy;
+
+use super::layers::relative_to_file;
+use super::{Given, Layers, Origin, Setting, SettingsError};
+
+/// Port of the HTTP API of every deployed node (`PORT`).
+const API_PORT: u16 = 3005;
+/// Below this, sweeps follow each other without a pause and only load the peers: new records
+/// arrive by push, the sweep is the safety net.
+const SWEEP_INTERVAL_MS_MIN: u64 = 100;
+/// Above this, what a lost push held back would stay unseen for more than a day.
+const SWEEP_INTERVAL_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// Registry root and node id stand in every registry soul, and souls are bounded.
+const NAME_BYTES_MAX: usize = 128;
+
+/// The token that may do everything. Has no `Debug` text, so that it can't reach a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdminToken(String);
+
+impl AdminToken {
+    /// Takes a token that fits into an `Authorization` header.
+    ///
+    /// # Errors
+    /// What is wrong with it, to follow "the token".
+    pub fn new(text: &str) -> Result<Self, &'static str> {
+        if text.is_empty() {
+            return Err("is empty");
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(
+                "holds a blank or a character outside ASCII, which an Authorization header can't carry; use letters, digits and -_.~+/=",
+            );
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The token itself.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for AdminToken {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("AdminToken(not shown)")
+    }
+}
+
+/// The settings in force.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the HTTP API listens.
+    pub api_listen: SocketAddr,
+    /// The admin token that was set; `None` leaves it to the file in the data folder.
+    pub admin_token: Option<AdminToken>,
+    /// What the node itself is told.
+    pub node: NodeConfig,
+    /// The texts and places that the values come from.
+    pub layers: Layers,
+}
+
+impl Settings {
+    /// Checks and combines what `layers` holds.
+    ///
+    /// # Errors
+    /// The first value that isn't taken.
+    pub fn interpret(layers: Layers) -> Result<Self, SettingsError> {
+        let reader = Reader(&layers);
+        let api_listen = SocketAddr::new(
+            reader.address(Setting::ApiBind)?,
+            reader.port(Setting::ApiPort, API_PORT)?,
+        );
+        let relay_listen = SocketAddr::new(
+            reader.address(Setting::RelayBind)?,
+            reader.port(Setting::RelayPort, RELAY_PORT)?,
+        );
+        reject_same_port(&layers, api_listen, relay_listen)?;
+        let admin_token = reader.read(Setting::AdminToken, |text| {
+            AdminToken::new(text).map_err(str::to_owned)
+        })?;
+        let mut node = NodeConfig::new(layers.data_dir().to_owned());
+        node.relay_listen = relay_listen;
+        node.peers = reader.peers()?;
+        node.sync = reader.sync()?;
+        node.types = reader.types()?;
+        if let Some(admission) = reader.read(Setting::RelayAdmission, admission)? {
+            node.admission = admission;
+        }
+        if let Some(root) = reader.read(Setting::RegistryRoot, registry_root)? {
+            node.registry_root = root;
+        }
+        node.node_id_override = reader.read(Setting::NodeIdOverride, node_id)?;
+        node.wallet_file = layers.get(Setting::WalletFile).map(relative_to_file);
+        if let Some(privacy) = reader.read(Setting::DefaultPrivacy, privacy)? {
+            node.privacy_default = privacy;
+        }
+        Ok(Self {
+            api_listen,
+            admin_token,
+            node,
+            layers,
+        })
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.node.data_dir
+    }
+
+    /// The file that holds the admin token when none is set.
+    #[must_use]
+    pub fn token_file(&self) -> PathBuf {
+        token_file(self.data_dir())
+    }
+}
+
+/// The file that holds the admin token when none is set.
+#[must_use]
+pub(crate) fn token_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin-token")
+}
+
+struct Reader<'a>(&'a Layers);
+
+impl Reader<'_> {
+    fn read<T>(
+        &self,
+        setting: Setting,
+        take: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, SettingsError> {
+        let Some(Given { text, origin }) = self.0.get(setting) else {
+            return Ok(None);
+        };
+        take(text.trim())
+            .map(Some)
+            .map_err(|why| SettingsError::Invalid {
+                setting,
+                text: text.clone(),
+                origin: origin.clone(),
+                why,
+            })
+    }
+
+    fn address(&self, setting: Setting) -> Result<IpAddr, SettingsError> {
+        let address = self.read(setting, |text| {
+            if text == "localhost" {
+                return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            }
+            text.parse().map_err(|_| {
+                "is not an IP address; give 127.0.0.1 (this machine only), 0.0.0.0 (every interface) or the address of one interface, and the port apart".to_owned()
+            })
+        })?;
+        Ok(address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)))
+    }
+
+    fn port(&self, setting: Setting, default: u16) -> Result<u16, SettingsError> {
+        let port = self.read(setting, |text| {
+            text.parse().map_err(|_| {
+                "is not a port; give a number from 1 to 65535, or 0 for a free one".to_owned()
+            })
+        })?;
+        Ok(port.unwrap_or(default))
+    }
+
+    /// The two lists joined, each address once: deployed nodes and their relay containers use
+    /// two names for the same thing.
+    fn peers(&self) -> Result<Vec<PeerAddress>, SettingsError> {
+        let mut all: Vec<PeerAddress> = Vec::new();
+        for setting in [Setting::Peers, Setting::ExternalPeers] {
+            let peers = self.read(setting, |text| {
+                gun_net::parse_peers(text).map_err(|error| format!("has a fault: {error}"))
+            })?;
+            for peer in peers.unwrap_or_default() {
+                if !all.contains(&peer) {
+                    all.push(peer);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn sync(&self) -> Result<SyncConfig, SettingsError> {
+        let mut sync = SyncConfig::default();
+        if let Some(enabled) = self.read(Setting::SyncEnabled, switch)? {
+            sync.mode = enabled.choose(SyncMode::On, SyncMode::Off);
+        }
+        if let Some(interval_ms) = self.read(Setting::SyncInterval, sweep_interval)? {
+            sync.interval_ms = interval_ms;
+        }
+        if let Some(signatures) = self.read(Setting::SyncSignatures, signatures)? {
+            sync.signatures = signatures;
+        }
+        Ok(sync)
+    }
+
+    fn types(&self) -> Result<TypeFilter, SettingsError> {
+        let list = |setting: Setting| -> Result<BTreeSet<String>, SettingsError> {
+            Ok(self.read(setting, type_list)?.unwrap_or_default())
+        };
+        let (whitelist, blacklist) = (list(Setting::TypeWhitelist)?, list(Setting::TypeBlacklist)?);
+        let filter = self.read(Setting::TypeMode, |text| match text {
+            "all" => Ok(TypeFilter::All),
+            "whitelist" if whitelist.is_empty() => Err(format!(
+                "would index nothing, because {} names no type; list the wanted types there, or set the mode to all",
+                Setting::TypeWhitelist.variable()
+            )),
+            "whitelist" => Ok(TypeFilter::Only(whitelist)),
+            "blacklist" => Ok(TypeFilter::Except(blacklist)),
+            _ => Err("is not a mode; give all, whitelist or blacklist".to_owned()),
+        })?;
+        Ok(filter.unwrap_or_default())
+    }
+}
+
+fn reject_same_port(
+    layers: &Layers,
+    api: SocketAddr,
+    relay: SocketAddr,
+) -> Result<(), SettingsError> {
+    let overlap =
+        api.ip() == relay.ip() || api.ip().is_unspecified() || relay.ip().is_unspecified();
+    if api.port() != 0 && api.port() == relay.port() && overlap {
+        return Err(SettingsError::SamePort {
+            port: api.port(),
+            api: layers.origin(Setting::ApiPort),
+            relay: layers.origin(Setting::RelayPort),
+        });
+    }
+    Ok(())
+}
+
+/// A yes or no as people write it.
+#[derive(Clone, Copy)]
+enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    fn choose<T>(self, on: T, off: T) -> T {
+        match self {
+            Self::On => on,
+            Self::Off => off,
+        }
+    }
+}
+
+fn switch(text: &str) -> Result<Switch, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" => Ok(Switch::On),
+        "false" | "0" => Ok(Switch::Off),
+        _ => Err("is neither yes nor no; give true, false, 1 or 0".to_owned()),
+    }
+}
+
+fn privacy(text: &str) -> Result<PrivacyDefault, String> {
+    switch(text).map(|private| private.choose(PrivacyDefault::Private, PrivacyDefault::Public))
+}
+
+fn admission(text: &str) -> Result<Admission, String> {
+    match text {
+        "oip" => Ok(Admission::Oip),
+        "open" => Ok(Admission::Open),
+        "signed" => Err(
+            "is not supported by this version yet; give oip (OIP-shaped souls) or open (any soul)"
+                .to_owned(),
+        ),
+        _ => Err(
+            "is not an admission rule; give oip (OIP-shaped souls) or open (any soul)".to_owned(),
+        ),
+    }
+}
+
+fn sweep_interval(text: &str) -> Result<u64, String> {
+    let interval_ms: u64 = text
+        .parse()
+        .map_err(|_| "is not a whole number of milliseconds, such as 30000".to_owned())?;
+    if interval_ms < SWEEP_INTERVAL_MS_MIN {
+        return Err(format!(
+            "is under {SWEEP_INTERVAL_MS_MIN} ms; sweeps would only load the peers, because new records arrive by push anyway (30000 is usual; GUN_SYNC_ENABLED=false switches discovery off)"
+        ));
+    }
+    if interval_ms > SWEEP_INTERVAL_MS_MAX {
+        return Err(format!(
+            "is over {SWEEP_INTERVAL_MS_MAX} ms (a day); what a lost push held back would stay unseen too long (30000 is usual; GUN_SYNC_ENABLED=false switches discovery off)"
+        ));
+    }
+    Ok(interval_ms)
+}
+
+fn signatures(text: &str) -> Result<SignaturePolicy, String> {
+    match text {
+        "require" => Ok(SignaturePolicy::Require),
+        "prefer" => Ok(SignaturePolicy::Prefer),
+        "off" => Ok(SignaturePolicy::Off),
+        _ => Err(
+            "is not a signature policy; give require (unsigned records wait in quarantine), prefer (they are taken and marked) or off (closed networks)"
+                .to_owned(),
+        ),
+    }
+}
+
+fn type_list(text: &str) -> Result<BTreeSet<String>, String> {
+    Ok(text
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+fn registry_root(text: &str) -> Result<String, String> {
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_'))
+    {
+        return Err(
+            "holds more than letters, digits, colons, - and _; oip:registry is usual".to_owned(),
+        );
+    }
+    if text.ends_with(':') {
+        return Err(
+            "ends with a colon, which is added between the parts of a soul; oip:registry is usual"
+                .to_owned(),
+        );
+    }
+    name_of_soul_part(text)
+}
+
+fn node_id(text: &str) -> Result<String, String> {
+    if text.contains(':') {
+        return Err("holds a colon, which separates the parts of a registry soul; use letters, digits, - and _".to_owned());
+    }
+    name_of_soul_part(text)
+}
+
+fn name_of_soul_part(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("is empty; leave it out to have the default".to_owned());
+    }
+    if text.len() > NAME_BYTES_MAX {
+        return Err(format!(
+            "is longer than {NAME_BYTES_MAX} bytes; it stands in every registry entry, keep it short"
+        ));
+    }
+    if text
+        .chars()
+        .any(|character| character.is_control() || character.is_whitespace())
+    {
+        return Err(
+            "holds a blank or a control character; use letters, digits, - and _".to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+impl Layers {
+    /// The address under which the API of a node with these settings is reached from this
+    /// machine, checking nothing else: the client verbs must not fail on a setting of the node.
+    ///
+    /// # Errors
+    /// An address or a port that isn't one.
+    pub fn api_address(&self) -> Result<SocketAddr, SettingsError> {
+        let reader = Reader(self);
+        let ip = match reader.address(Setting::ApiBind)? {
+            ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ip => ip,
+        };
+        Ok(SocketAddr::new(
+            ip,
+            reader.port(Setting::ApiPort, API_PORT)?,
+        ))
+    }
+
+    /// The admin token that was set.
+    ///
+    /// # Errors
+    /// A token that isn't one.
+    pub fn admin_token(&self) -> Result<Option<AdminToken>, SettingsError> {
+        Reader(self).read(Setting::AdminToken, |text| {
+            AdminToken::new(text).map_err(str::to_owned)
+        })
+    }
+
+    /// Whether `setting` was given in any layer.
+    #[must_use]
+    pub fn is_given(&self, setting: Setting) -> bool {
+        self.origin(setting) != Origin::Default
+    }
+}
