@@ -234,6 +234,8 @@ pub enum SendKind {
 pub enum CloseReason {
     /// It leads to this process.
     Ourselves,
+    /// It lost a push that it counts on; after dialling again it asks anew.
+    Behind,
 }
 
 /// An answer to a question of the local application.

@@ -78,7 +78,13 @@ impl Mesh {
         put: Put,
         out: &mut Vec<Output>,
     ) {
-        let Put { graph, more, wants } = put;
+        let Put {
+            graph,
+            more,
+            wants,
+            dropped,
+        } = put;
+        self.counts.dropped += dropped as u64;
         let purpose = match reply_to {
             Some(to) if self.asked(&to, peer) => {
                 if graph.iter().all(|node| node.entries.is_empty()) {
@@ -270,9 +276,8 @@ impl Mesh {
                 let message = Message::new(
                     id,
                     Body::Put(Put {
-                        graph,
-                        more: None,
                         wants,
+                        ..Put::new(graph)
                     }),
                 );
                 self.send(peer, message, SendKind::Push, out);

@@ -67,6 +67,8 @@ pub struct MeshCounts {
     pub repeated: u64,
     /// Puts and gets refused because too many were under way.
     pub busy: u64,
+    /// Values of dialled peers that were left out because they break a rule.
+    pub dropped: u64,
     /// Gets passed on to dialled peers.
     pub forwarded: u64,
     /// Puts and gets that wait for the store now.
@@ -339,9 +341,8 @@ impl Mesh {
     ) -> Message {
         let hash = Some(graph_hash(&graph));
         let body = Body::Put(Put {
-            graph,
             more,
-            wants: None,
+            ..Put::new(graph)
         });
         Message {
             hash,

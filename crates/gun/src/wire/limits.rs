@@ -19,6 +19,17 @@ pub struct Limits {
     pub keys_max: usize,
     /// Nesting of the JSON kept as text: `ok` of an ack and the body of an extension.
     pub nesting_max: usize,
+    /// What one bad value does to its message.
+    pub on_fault: OnFault,
+}
+
+/// What one bad value does to the message it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFault {
+    /// The message is refused, and its sender told why.
+    Refuse,
+    /// The value is left out; the others are taken.
+    DropValue,
 }
 
 impl Limits {
@@ -30,15 +41,18 @@ impl Limits {
         nodes_max: 10_000,
         keys_max: 20_000,
         nesting_max: 32,
+        on_fault: OnFault::Refuse,
     };
 
     /// For relays the operator named. A gun.js relay answers a whole node in one message: an
-    /// index of 5,000 entries is 275 KB, and larger ones exist.
+    /// index of 5,000 entries is 275 KB, and larger ones exist. It also keeps and passes on
+    /// values that nobody should have sent, and one of those must not hide all others.
     pub const DIALLED: Self = Self {
         frame_bytes_max: 64 << 20,
         messages_max: 100_000,
         nodes_max: 100_000,
         keys_max: 500_000,
         nesting_max: 32,
+        on_fault: OnFault::DropValue,
     };
 }

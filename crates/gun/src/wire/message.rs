@@ -134,6 +134,8 @@ pub struct Put {
     pub more: Option<MessageId>,
     /// `ok`: which acks the writer hopes for beyond that of the peer it speaks to.
     pub wants: Option<AckWish>,
+    /// Values left out while reading, see [`super::OnFault::DropValue`]; 0 in what is sent.
+    pub dropped: usize,
 }
 
 impl Put {
@@ -144,6 +146,7 @@ impl Put {
             graph,
             more: None,
             wants: None,
+            dropped: 0,
         }
     }
 }

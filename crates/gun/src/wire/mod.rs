@@ -14,7 +14,7 @@ mod reject;
 
 pub use encode::{encode, encode_graph};
 pub use hash::{graph_hash, text_hash};
-pub use limits::{FRAME_CHARS_MAX, Limits};
+pub use limits::{FRAME_CHARS_MAX, Limits, OnFault};
 pub use message::{Ack, AckWish, Body, Dam, Message, MessageId, Put};
 pub use pack::{FramePacker, split_graph};
 pub use parse::parse_frame;

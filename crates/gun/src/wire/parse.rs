@@ -6,6 +6,7 @@
 
 mod graph;
 mod query;
+mod salvage;
 mod scalar;
 mod second_look;
 
@@ -153,6 +154,7 @@ struct Parts<'de> {
     seen_by: Vec<Arc<str>>,
     more: Option<MessageId>,
     put: Option<Option<Graph>>,
+    dropped: usize,
     get: Option<Get>,
     ok: Option<&'de RawValue>,
     err: Option<&'de RawValue>,
@@ -197,6 +199,7 @@ impl Parts<'_> {
                 graph,
                 more: self.more.take(),
                 wants: self.wish(),
+                dropped: self.dropped,
             })),
             // `null` in an answer: how older peers say "not found".
             (Some(None), None) if self.reply_to.is_none() => Err(Reject::BadPut),
@@ -366,13 +369,7 @@ impl<'de> Parts<'de> {
                 let number = map.next_value_seed(ScalarSeed)?.into_number();
                 self.hash = number.filter(|n| n.fract() == 0.0).and_then(whole_i32);
             }
-            "%" => {
-                self.more = match map.next_value_seed(ScalarSeed)? {
-                    Scalar::Text(text) => MessageId::new(&text),
-                    Scalar::Number(n) if n != 0.0 => MessageId::new("1"),
-                    _ => None,
-                };
-            }
+            "%" => self.more = more_of(map.next_value_seed(ScalarSeed)?),
             "><" => {
                 let names = map
                     .next_value_seed(ScalarSeed)?
@@ -397,6 +394,15 @@ impl<'de> Parts<'de> {
             _ => self.body = Some(map.next_value()?),
         }
         Ok(())
+    }
+}
+
+/// `%` of an answer. gun.js sends the id of the next message, or 1 if it does not know it yet.
+fn more_of(scalar: Scalar<'_>) -> Option<MessageId> {
+    match scalar {
+        Scalar::Text(text) => MessageId::new(&text),
+        Scalar::Number(number) if number != 0.0 => MessageId::new("1"),
+        _ => None,
     }
 }
 

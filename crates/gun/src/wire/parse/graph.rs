@@ -50,9 +50,9 @@ impl<'de> Visitor<'de> for GraphSeed<'_> {
     }
 }
 
-struct NodeSeed<'b> {
-    soul: Soul,
-    blame: &'b mut Blame,
+pub(super) struct NodeSeed<'b> {
+    pub(super) soul: Soul,
+    pub(super) blame: &'b mut Blame,
 }
 
 impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
@@ -235,7 +235,7 @@ impl<'de> Visitor<'de> for StatesSeed<'_> {
     }
 }
 
-struct ValueSeed<'b>(&'b mut Blame);
+pub(super) struct ValueSeed<'b>(pub(super) &'b mut Blame);
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
     type Value = Value;

@@ -8,8 +8,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Blame, Control, Parts, ScalarSeed, TextSeed};
-use crate::wire::limits::Limits;
+use super::{Blame, Control, Parts, Scalar, ScalarSeed, TextSeed, more_of, salvage};
+use crate::wire::limits::{Limits, OnFault};
 use crate::wire::message::{Message, MessageId};
 use crate::wire::reject::{Refused, Reject};
 
@@ -41,6 +41,18 @@ pub(super) fn explain(
         None if has_lone_surrogate(text) => Reject::LoneSurrogate,
         None => Reject::BadNumber,
     };
+    if limits.on_fault == OnFault::DropValue
+        && let Some(put) = skeleton.put
+        && let Some((graph, dropped)) = salvage::graph(put, limits)
+    {
+        let parts = skeleton.into_parts();
+        return Parts {
+            put: Some(Some(graph)),
+            dropped,
+            ..parts
+        }
+        .into_message(limits);
+    }
     Err(Refused { id, reject })
 }
 
@@ -49,6 +61,8 @@ pub(super) fn explain(
 struct Skeleton<'de> {
     id: Option<&'de RawValue>,
     reply_to: Option<&'de RawValue>,
+    put: Option<&'de RawValue>,
+    more: Option<&'de RawValue>,
     dam: Option<&'de RawValue>,
     pid: Option<&'de RawValue>,
     err: Option<&'de RawValue>,
@@ -72,6 +86,7 @@ impl<'de> Skeleton<'de> {
             reply_to: self
                 .reply_to
                 .map(|raw| text_of(raw).and_then(|text| MessageId::new(&text))),
+            more: self.more.and_then(scalar_of).and_then(more_of),
             dam: self
                 .dam
                 .map(|raw| text_of(raw).map_or(Control::Other, |t| Control::Text(t.into()))),
@@ -84,12 +99,12 @@ impl<'de> Skeleton<'de> {
 }
 
 fn text_of(raw: &RawValue) -> Option<String> {
+    scalar_of(raw)?.into_text().map(Into::into)
+}
+
+fn scalar_of(raw: &RawValue) -> Option<Scalar<'_>> {
     let mut json = serde_json::Deserializer::from_str(raw.get());
-    ScalarSeed
-        .deserialize(&mut json)
-        .ok()?
-        .into_text()
-        .map(Into::into)
+    ScalarSeed.deserialize(&mut json).ok()
 }
 
 struct SkeletonVisitor;
@@ -108,6 +123,8 @@ impl<'de> Visitor<'de> for SkeletonVisitor {
             let place = match TextSeed.deserialize(&mut json).as_deref() {
                 Ok("#") => &mut skeleton.id,
                 Ok("@") => &mut skeleton.reply_to,
+                Ok("put") => &mut skeleton.put,
+                Ok("%") => &mut skeleton.more,
                 Ok("dam") => &mut skeleton.dam,
                 Ok("pid") => &mut skeleton.pid,
                 Ok("err") => &mut skeleton.err,

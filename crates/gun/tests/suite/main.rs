@@ -1,0 +1,7 @@
+//! The GUN protocol as a whole: recorded traffic, properties, convergence, requests.
+
+mod facts;
+mod relay;
+mod replays;
+mod store;
+mod vector;
