@@ -163,7 +163,13 @@ mod tests {
     #[test]
     fn values_signed_by_their_owner_are_admitted_and_altered_ones_are_not() {
         let mut signed_by_owner = 0;
-        for wire in vectors()["wire"].as_array().unwrap() {
+        let vectors = vectors();
+        let signed = vectors["wire"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|wire| wire["signedBy"].is_string());
+        for wire in signed {
             let good = node(wire);
             let owned = owner(good.soul.as_str()).as_deref() == wire["signedBy"].as_str();
             assert_eq!(verify(&vec![good.clone()]).is_ok(), owned, "{wire}");

@@ -1,1 +1,35 @@
-//! The OIP node: publish, registry, discovery, the sync pipeline and health, on top of store, index and network.
+//! The OIP node: publishing, registry, discovery, the sync pipeline and health, on top of store,
+//! index and network.
+//!
+//! * [`config`]: what a node is told at start
+//! * [`node`]: starts, wires, supervises and drains everything; the handle that the binary uses
+//! * `hub`: joins mesh, store and sockets; `loader` and `admission` serve it
+//! * [`publish`]: from a submission to a durable, registered record
+//! * `registry`: the souls by which nodes find each other's records
+//! * [`sync`]: discovery of other nodes' records, from a hint to a verified copy
+//! * `indexer`: keeps the index in step with the store's feed
+//! * [`health`], `metrics`, `peers`: what the node says of itself
+
+mod admission;
+mod clock;
+pub mod config;
+mod document;
+pub mod health;
+mod hub;
+mod indexer;
+pub mod keyring;
+mod loader;
+mod metrics;
+pub mod node;
+mod peers;
+pub mod publish;
+mod random;
+mod registry;
+pub mod sync;
+
+pub use config::{Admission, NodeConfig, PrivacyDefault, SyncConfig, SyncMode, TypeFilter};
+pub use health::Health;
+pub use node::{Node, ReadError, StartError, SyncOff};
+pub use oip_record::Submission;
+pub use publish::{DeleteError, Deleted, PublishError, Published};
+pub use sync::sweep::SweepReport;

@@ -1,0 +1,547 @@
+//! The hub: the one task that joins mesh, store and sockets. Messages go in as they are heard;
+//! what the mesh decides is carried out; what the store commits is pushed to subscribers and
+//! noticed by discovery.
+//!
+//! Owns the order of things: an ack leaves only after the commit it speaks of. Refuses nothing
+//! itself; admission and limits stand in `admission`, the mesh and the store.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gun::Graph;
+use gun::mesh::{
+    Answer, CloseReason, Direction, Input, Loaded, Mesh, Output, PeerId, StoreOutcome, Ticket,
+    Token, Told,
+};
+use gun::wire::{Get, MessageId, Reject};
+use gun_net::{NetEvent, Network, SendResult};
+use oip_store::{Committed, Op, Store, Transaction, WriteError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::config::{Admission, TypeFilter};
+use crate::loader;
+use crate::metrics::Metrics;
+use crate::registry::{Notice, Registry};
+
+/// Commands of the node's own parts that may wait; beyond it they wait in line themselves.
+const COMMANDS_MAX: usize = 4_096;
+
+/// Puts and gets handed to store and loader and not yet answered. At the bound the hub stops
+/// reading from sockets, so that a flood is held back by TCP and not by memory.
+const UNANSWERED_MAX: usize = 8_192;
+
+/// Events worked off before the hub looks at its other sources again.
+const TURN_EVENTS_MAX: usize = 64;
+
+/// What the rest of the node hears from the hub.
+#[derive(Debug)]
+pub(crate) enum HubEvent {
+    /// A connection is open.
+    Opened {
+        peer: PeerId,
+        direction: Direction,
+        label: Arc<str>,
+    },
+    /// A connection is gone.
+    Closed { peer: PeerId },
+    /// The peer runs this program and syncs records.
+    Greeted { peer: PeerId, node_id: Arc<str> },
+}
+
+/// A registry change, and from whom it came: a hint where to fetch.
+#[derive(Debug)]
+pub(crate) struct Noticed {
+    pub notice: Notice,
+    pub peer: Option<PeerId>,
+}
+
+/// How a question to one peer ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fetched {
+    /// It gave data, which is in the store now; of a large node, this is the last part.
+    Data(Graph),
+    /// It has nothing, or gave something the store refused.
+    Nothing,
+    /// No answer in time.
+    TimedOut,
+    /// The connection closed.
+    PeerGone,
+}
+
+enum Command {
+    Ask {
+        peer: PeerId,
+        get: Get,
+        reply: oneshot::Sender<Fetched>,
+    },
+    Tell {
+        peer: PeerId,
+        graph: Graph,
+        reply: oneshot::Sender<Told>,
+    },
+    Changed {
+        graph: Graph,
+    },
+}
+
+enum Done {
+    Stored {
+        ticket: Ticket,
+        peer: PeerId,
+        origin: Option<MessageId>,
+        result: Result<Committed, WriteError>,
+    },
+    Loaded {
+        ticket: Ticket,
+        part: Loaded,
+    },
+}
+
+/// The way for the rest of the node to speak with peers.
+#[derive(Clone)]
+pub(crate) struct HubHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl HubHandle {
+    /// Asks one peer; what it gives is in the store when this returns.
+    pub(crate) async fn ask(&self, peer: PeerId, get: Get) -> Fetched {
+        let (reply, answer) = oneshot::channel();
+        if self
+            .commands
+            .send(Command::Ask { peer, get, reply })
+            .await
+            .is_err()
+        {
+            return Fetched::PeerGone;
+        }
+        answer.await.unwrap_or(Fetched::PeerGone)
+    }
+
+    /// Gives one peer data and waits for its ack.
+    pub(crate) async fn tell(&self, peer: PeerId, graph: Graph) -> Told {
+        let (reply, told) = oneshot::channel();
+        if self
+            .commands
+            .send(Command::Tell { peer, graph, reply })
+            .await
+            .is_err()
+        {
+            return Told::PeerGone;
+        }
+        told.await.unwrap_or(Told::PeerGone)
+    }
+
+    /// Says that values written here are durable: subscribers hear of them.
+    pub(crate) async fn changed(&self, graph: Graph) {
+        if !graph.is_empty() {
+            // A stopping hub has no subscribers left.
+            let _ = self.commands.send(Command::Changed { graph }).await;
+        }
+    }
+}
+
+/// What the hub works with.
+pub(crate) struct Hub {
+    pub store: Store,
+    pub network: Network,
+    pub mesh: Mesh,
+    pub registry: Arc<Registry>,
+    pub types: TypeFilter,
+    pub admission: Admission,
+    pub metrics: Arc<Metrics>,
+    /// Our id, for the greeting.
+    pub node_id: Arc<str>,
+    /// Connections: few, and none may be missed.
+    pub events: mpsc::UnboundedSender<HubEvent>,
+    /// Registry changes: many; when full they are left to the durable list of wanted souls.
+    pub notices: mpsc::Sender<Noticed>,
+    /// Woken when values of the future were put aside.
+    pub deferred: Arc<tokio::sync::Notify>,
+}
+
+/// The extension message by which nodes of this kind know each other.
+const GREETING: &str = "oip:hello";
+
+/// Ids are 32 hex digits; aliases are names that people chose.
+const NODE_ID_BYTES_MAX: usize = 128;
+
+struct Running {
+    hub: Hub,
+    done: mpsc::UnboundedSender<Done>,
+    unanswered: usize,
+    next_token: u64,
+    asked: HashMap<Token, Asked>,
+    told: HashMap<Token, oneshot::Sender<Told>>,
+    /// Whom we have greeted, and who has greeted us.
+    greeted: HashSet<PeerId>,
+    greeted_by: HashSet<PeerId>,
+    inputs: VecDeque<Input>,
+    deciding: bool,
+    out: Vec<Output>,
+}
+
+struct Asked {
+    reply: oneshot::Sender<Fetched>,
+    /// The latest part that came.
+    part: Option<Graph>,
+}
+
+impl Hub {
+    /// A handle and the task to run.
+    pub(crate) fn start(
+        self,
+        net_events: mpsc::Receiver<NetEvent>,
+        cancel: CancellationToken,
+    ) -> (HubHandle, impl Future<Output = ()>) {
+        let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
+        (
+            HubHandle { commands },
+            self.run(net_events, command_queue, cancel),
+        )
+    }
+
+    async fn run(
+        self,
+        mut net_events: mpsc::Receiver<NetEvent>,
+        mut commands: mpsc::Receiver<Command>,
+        cancel: CancellationToken,
+    ) {
+        let (done, mut done_queue) = mpsc::unbounded_channel();
+        let mut running = Running {
+            hub: self,
+            done,
+            unanswered: 0,
+            next_token: 0,
+            asked: HashMap::new(),
+            told: HashMap::new(),
+            greeted: HashSet::new(),
+            greeted_by: HashSet::new(),
+            inputs: VecDeque::new(),
+            deciding: false,
+            out: Vec::new(),
+        };
+        let mut heard = Vec::with_capacity(TURN_EVENTS_MAX);
+        let mut finished = Vec::with_capacity(TURN_EVENTS_MAX);
+        loop {
+            let deadline = running.hub.mesh.next_deadline();
+            let tick = deadline.map(|at| {
+                Instant::now() + Duration::from_millis(at.saturating_sub(clock::wall_ms()))
+            });
+            tokio::select! {
+                biased;
+                _ = done_queue.recv_many(&mut finished, TURN_EVENTS_MAX) => {
+                    for done in finished.drain(..) {
+                        running.finish(done);
+                    }
+                }
+                command = commands.recv() => match command {
+                    Some(command) => running.obey(command),
+                    None => return,
+                },
+                count = net_events.recv_many(&mut heard, TURN_EVENTS_MAX), if running.unanswered < UNANSWERED_MAX => {
+                    if count == 0 { return }
+                    for event in heard.drain(..) {
+                        running.hear(event);
+                    }
+                }
+                () = sleep_until(tick) => running.feed(Input::Tick),
+                () = cancel.cancelled() => return,
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Running {
+    /// Lets the mesh decide on one input and carries out what it says. What carrying out brings
+    /// up at once (a refusal, a greeting) waits its turn in `inputs`.
+    fn feed(&mut self, input: Input) {
+        self.inputs.push_back(input);
+        if std::mem::replace(&mut self.deciding, true) {
+            return;
+        }
+        while let Some(input) = self.inputs.pop_front() {
+            let mut out = std::mem::take(&mut self.out);
+            self.hub.mesh.handle(clock::wall_ms(), input, &mut out);
+            for output in out.drain(..) {
+                self.carry_out(output);
+            }
+            self.out = out;
+        }
+        self.deciding = false;
+    }
+
+    fn hear(&mut self, event: NetEvent) {
+        match event {
+            NetEvent::Opened {
+                peer,
+                direction,
+                label,
+            } => {
+                self.feed(Input::Opened { peer, direction });
+                // The dialling side greets first: a client that dialled us may be a browser.
+                if direction == Direction::Dialled {
+                    self.greet(peer);
+                }
+                let _ = self.hub.events.send(HubEvent::Opened {
+                    peer,
+                    direction,
+                    label: label.into(),
+                });
+            }
+            NetEvent::Frame { peer, messages } => {
+                for message in messages {
+                    match message {
+                        Ok(message) => self.feed(Input::Heard { peer, message }),
+                        Err(refused) => {
+                            self.hub.metrics.reject(refused.reject.name());
+                            self.feed(Input::Refused { peer, refused });
+                        }
+                    }
+                }
+            }
+            NetEvent::Closed { peer, .. } => {
+                self.greeted.remove(&peer);
+                self.greeted_by.remove(&peer);
+                self.feed(Input::Closed { peer });
+                let _ = self.hub.events.send(HubEvent::Closed { peer });
+            }
+        }
+    }
+
+    fn greet(&mut self, peer: PeerId) {
+        if self.greeted.insert(peer) {
+            let body = format!(
+                "{{\"v\":1,\"node\":{}}}",
+                serde_json::Value::from(&*self.hub.node_id)
+            );
+            self.feed(Input::Announce {
+                peer,
+                name: GREETING.into(),
+                body: body.into(),
+            });
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Ask { peer, get, reply } => {
+                let token = self.token();
+                self.asked.insert(token, Asked { reply, part: None });
+                self.feed(Input::Ask { token, peer, get });
+            }
+            Command::Tell { peer, graph, reply } => {
+                let token = self.token();
+                self.told.insert(token, reply);
+                self.feed(Input::Tell { token, peer, graph });
+            }
+            Command::Changed { graph } => {
+                self.notice(&graph, None);
+                self.feed(Input::Changed {
+                    graph,
+                    origin: None,
+                });
+            }
+        }
+    }
+
+    fn token(&mut self) -> Token {
+        self.next_token += 1;
+        Token(self.next_token)
+    }
+
+    fn finish(&mut self, done: Done) {
+        self.unanswered -= 1;
+        match done {
+            Done::Stored {
+                ticket,
+                peer,
+                origin,
+                result,
+            } => {
+                let (committed, rejected) = match result {
+                    Ok(committed) => {
+                        let rejected = (committed.too_far > 0).then_some(Reject::FutureState);
+                        (committed, rejected)
+                    }
+                    Err(WriteError::Busy) => (Committed::default(), Some(Reject::Busy)),
+                    Err(error) => {
+                        tracing::error!(%error, "failed to store a put");
+                        (Committed::default(), Some(Reject::StoreFailed))
+                    }
+                };
+                if committed.deferred > 0 {
+                    self.hub.deferred.notify_one();
+                }
+                if let Some(reject) = &rejected {
+                    self.hub.metrics.reject(reject.name());
+                }
+                self.feed(Input::Stored {
+                    ticket,
+                    outcome: StoreOutcome { rejected },
+                });
+                if !committed.changed.is_empty() {
+                    self.notice(&committed.changed, Some(peer));
+                    self.feed(Input::Changed {
+                        graph: committed.changed,
+                        origin: origin.map(|id| (peer, id)),
+                    });
+                }
+            }
+            Done::Loaded { ticket, part } => {
+                if matches!(part, Loaded::Part { more: true, .. }) {
+                    // The rest of the answer is still on its way.
+                    self.unanswered += 1;
+                }
+                self.feed(Input::Loaded {
+                    ticket,
+                    parts: part,
+                });
+            }
+        }
+    }
+
+    /// Tells discovery what a durable change says about records.
+    fn notice(&self, graph: &Graph, peer: Option<PeerId>) {
+        for node in graph {
+            for entry in &node.entries {
+                let Some(notice) =
+                    self.hub
+                        .registry
+                        .notice(node.soul.as_str(), entry.key.as_str(), &entry.value)
+                else {
+                    continue;
+                };
+                if notice.is_wanted(&self.hub.types) {
+                    // Full: the wanted table has it, and the next look at the table finds it.
+                    let _ = self.hub.notices.try_send(Noticed { notice, peer });
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Send {
+                peer,
+                message,
+                kind,
+            } => {
+                let sent = self.hub.network.send(peer, message, kind);
+                // A node of our kind is swept rarely: it must not miss a push. It dials again and asks anew.
+                if sent == SendResult::Dropped && self.greeted_by.contains(&peer) {
+                    self.hub.network.close(peer, CloseReason::Behind);
+                }
+            }
+            Output::Close { peer, reason } => self.hub.network.close(peer, reason),
+            Output::Store {
+                ticket,
+                peer,
+                origin,
+                graph,
+            } => self.store(ticket, peer, origin, graph),
+            Output::Load { ticket, get, .. } => {
+                self.unanswered += 1;
+                let done = self.done.clone();
+                loader::load(&self.hub.store, get, move |part| {
+                    let _ = done.send(Done::Loaded { ticket, part });
+                });
+            }
+            Output::Asked { token, answer } => self.answered(token, answer),
+            Output::Told { token, told } => {
+                if let Some(reply) = self.told.remove(&token) {
+                    let _ = reply.send(told);
+                }
+            }
+            Output::Extension { peer, name, body } => self.extension(peer, &name, &body),
+            Output::Complaint { peer, err } => {
+                tracing::warn!(peer = peer.0, %err, "a peer complains about the connection");
+            }
+            Output::Identified { .. } => {}
+            Output::IsOurselves { peer } => self.hub.network.refuse_ourselves(peer),
+        }
+    }
+
+    fn store(&mut self, ticket: Ticket, peer: PeerId, origin: Option<MessageId>, graph: Graph) {
+        self.unanswered += 1;
+        let done = self.done.clone();
+        let finish = move |result| {
+            let _ = done.send(Done::Stored {
+                ticket,
+                peer,
+                origin,
+                result,
+            });
+        };
+        let checked = crate::admission::admit(self.hub.admission, &self.hub.registry, &graph)
+            .and_then(|()| gun::sea::verify(&graph));
+        match checked {
+            Ok(()) => {
+                let transaction = Transaction::from(Op::Merge { graph });
+                self.hub.store.submit(transaction, clock::wall_ms(), finish);
+            }
+            Err(reject) => self.refuse(ticket, reject),
+        }
+    }
+
+    fn refuse(&mut self, ticket: Ticket, reject: Reject) {
+        self.unanswered -= 1;
+        self.hub.metrics.reject(reject.name());
+        self.feed(Input::Stored {
+            ticket,
+            outcome: StoreOutcome {
+                rejected: Some(reject),
+            },
+        });
+    }
+
+    fn answered(&mut self, token: Token, answer: Answer) {
+        let Some(asked) = self.asked.get_mut(&token) else {
+            return;
+        };
+        let end = match answer {
+            Answer::Data { graph, more } => {
+                asked.part = Some(graph);
+                // The mesh stays open for more answers until its time-out; the asker need not.
+                (!more).then_some(Fetched::Nothing)
+            }
+            Answer::NotFound | Answer::Refused(_) | Answer::Err(_) => Some(Fetched::Nothing),
+            Answer::TimedOut => Some(Fetched::TimedOut),
+            Answer::PeerGone => Some(Fetched::PeerGone),
+        };
+        let Some(end) = end else { return };
+        if let Some(asked) = self.asked.remove(&token) {
+            // A large node of which parts came is data, however the rest ended.
+            let _ = asked.reply.send(asked.part.map_or(end, Fetched::Data));
+        }
+    }
+
+    fn extension(&mut self, peer: PeerId, name: &str, body: &str) {
+        if name != GREETING {
+            return;
+        }
+        let greeting: Option<serde_json::Value> = serde_json::from_str(body).ok();
+        let node_id = greeting
+            .as_ref()
+            .and_then(|g| g["node"].as_str())
+            .filter(|id| id.len() <= NODE_ID_BYTES_MAX);
+        if let (Some(node_id), true) = (node_id, self.greeted_by.insert(peer)) {
+            let _ = self.hub.events.send(HubEvent::Greeted {
+                peer,
+                node_id: node_id.into(),
+            });
+            self.greet(peer);
+        }
+    }
+}

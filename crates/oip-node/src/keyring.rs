@@ -1,0 +1,139 @@
+//! The node's keys in the data folder: read at start, made at the first one. Owns the files and
+//! their permissions; the keys themselves are `oip-record`'s.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use oip_record::keys::KeyError;
+use oip_record::{CreatorKey, NodeIdentity};
+
+/// The keys of one node.
+pub(crate) struct Keyring {
+    /// Signs records.
+    pub creator: CreatorKey,
+    /// Whence the node's id.
+    pub identity: NodeIdentity,
+}
+
+/// Why keys could not be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyringError {
+    /// A key file could not be read or written.
+    #[error("failed to access the key file {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A key file holds no key.
+    #[error(
+        "the key file {path} is not usable: {source}; restore it from a backup, or move it away to start with a new key"
+    )]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// The wallet holds no RSA key.
+    #[error(
+        "the wallet {path} (WALLET_FILE) is not usable: {source}; it must be an Arweave RSA key as JWK with its private parts"
+    )]
+    Wallet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// The system gave no random numbers.
+    #[error("failed to make a key: the system gives no random numbers")]
+    Random,
+}
+
+impl Keyring {
+    /// Reads the keys in `data_dir`, making those that are missing. With a wallet, that signs records.
+    pub(crate) fn open(data_dir: &Path, wallet: Option<&Path>) -> Result<Self, KeyringError> {
+        let folder = data_dir.join("keys");
+        fs::create_dir_all(&folder).map_err(|source| KeyringError::File {
+            path: folder.clone(),
+            source,
+        })?;
+        let identity = read_or_make(
+            &folder.join("identity.json"),
+            NodeIdentity::from_file_json,
+            || from_random(NodeIdentity::from_scalar),
+            NodeIdentity::to_file_json,
+        )?;
+        let creator = match wallet {
+            Some(path) => {
+                let text = read(path)?;
+                CreatorKey::from_file_json(&text).map_err(|source| KeyringError::Wallet {
+                    path: path.to_owned(),
+                    source,
+                })?
+            }
+            None => read_or_make(
+                &folder.join("creator.json"),
+                CreatorKey::from_file_json,
+                || from_random(CreatorKey::ed25519),
+                CreatorKey::to_file_json,
+            )?,
+        };
+        Ok(Self { creator, identity })
+    }
+}
+
+/// A scalar can lie outside a curve's order, about once in 2^32 times: then the next one is tried.
+fn from_random<K>(make: impl Fn([u8; 32]) -> Result<K, KeyError>) -> Option<K> {
+    (0..8).find_map(|_| make(crate::random::bytes()?).ok())
+}
+
+fn read(path: &Path) -> Result<String, KeyringError> {
+    fs::read_to_string(path).map_err(|source| KeyringError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_or_make<K>(
+    path: &Path,
+    parse: impl Fn(&str) -> Result<K, KeyError>,
+    make: impl Fn() -> Option<K>,
+    print: impl Fn(&K) -> String,
+) -> Result<K, KeyringError> {
+    if path.exists() {
+        return parse(&read(path)?).map_err(|source| KeyringError::Key {
+            path: path.to_owned(),
+            source,
+        });
+    }
+    let key = make().ok_or(KeyringError::Random)?;
+    write_secret(path, &print(&key)).map_err(|source| KeyringError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(key)
+}
+
+/// Writes a file that only the owner may read, whole or not at all, and durably: a node that
+/// answered under a key must have that key after a crash.
+pub fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,175 @@
+//! The node's counters, for `/metrics` and for health. Each counts one fact.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: String,
+}
+
+/// All counters of one node.
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub discovered: Counter,
+    pub synced: Counter,
+    pub deleted: Counter,
+    pub published: Counter,
+    pub skipped: Counter,
+    pub fetches: Counter,
+    pub healed: Counter,
+    pub errors: Counter,
+    pub told: Counter,
+    pub indexed: Counter,
+    pub index_refused: Counter,
+    pub index_failures: Counter,
+    rejected_messages: Family<Reason, Counter>,
+    rejected_records: Family<Reason, Counter>,
+    records: Gauge,
+    wanted: Gauge,
+    quarantine: Gauge,
+    index_lag: Gauge,
+    peers: Gauge,
+    pub sweeps: Counter,
+    /// When the last sweep ended, in milliseconds since 1970; 0 before the first.
+    pub last_sweep_ms: AtomicI64,
+    /// How long the last sweep took.
+    pub sweep_took_ms: AtomicU64,
+    /// When records or sweeps last failed; health looks at the present, not at all time.
+    pub last_error_ms: AtomicI64,
+}
+
+/// What is read from the store and the network at the moment of asking.
+pub(crate) struct Levels {
+    pub records: u64,
+    pub wanted: u64,
+    pub quarantine: u64,
+    pub index_lag: u64,
+    pub peers: u64,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("oip_gun");
+        let mut counter = |name: &str, help: &str| {
+            let counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let discovered = counter(
+            "records_discovered",
+            "Record versions of other nodes that were found",
+        );
+        let synced = counter(
+            "records_synced",
+            "Record versions of other nodes that were verified and kept",
+        );
+        let deleted = counter(
+            "records_deleted",
+            "Tombstones of other nodes that were verified and kept",
+        );
+        let published = counter("records_published", "Record versions published here");
+        let skipped = counter("records_skipped", "Candidates that held nothing new");
+        let fetches = counter("record_fetches", "Questions to peers for a record");
+        let healed = counter(
+            "records_healed",
+            "Invalid overwrites answered with the verified version",
+        );
+        let errors = counter("sync_errors", "Records that could not be taken");
+        let told = counter("records_told", "Own records acknowledged by a dialled peer");
+        let indexed = counter("index_operations", "Operations applied to the index");
+        let index_refused = counter("index_refused", "Documents the index refused");
+        let index_failures = counter("index_failures", "Failures to update the index");
+        let sweeps = counter("sweeps", "Sweeps over the registries of all peers");
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let records = gauge("records", "Verified records held, tombstones included");
+        let wanted = gauge("wanted", "Records discovered and not yet fetched");
+        let quarantine = gauge("quarantine", "Records refused and kept with their reason");
+        let index_lag = gauge("index_lag", "Changes the index has yet to apply");
+        let peers = gauge("peers", "Open connections");
+        let rejected_messages = Family::<Reason, Counter>::default();
+        registry.register(
+            "messages_rejected",
+            "Messages of peers that were refused",
+            rejected_messages.clone(),
+        );
+        let rejected_records = Family::<Reason, Counter>::default();
+        registry.register(
+            "records_rejected",
+            "Records that were refused",
+            rejected_records.clone(),
+        );
+        Self {
+            registry,
+            discovered,
+            synced,
+            deleted,
+            published,
+            skipped,
+            fetches,
+            healed,
+            errors,
+            told,
+            indexed,
+            index_refused,
+            index_failures,
+            rejected_messages,
+            rejected_records,
+            records,
+            wanted,
+            quarantine,
+            index_lag,
+            peers,
+            sweeps,
+            last_sweep_ms: AtomicI64::new(0),
+            sweep_took_ms: AtomicU64::new(0),
+            last_error_ms: AtomicI64::new(0),
+        }
+    }
+
+    /// Counts a refused message by its reason.
+    pub(crate) fn reject(&self, reason: &'static str) {
+        self.rejected_messages
+            .get_or_create(&Reason {
+                reason: reason.to_owned(),
+            })
+            .inc();
+    }
+
+    /// Counts a refused record by its reason.
+    pub(crate) fn reject_record(&self, reason: &str, now_ms: i64) {
+        self.errors.inc();
+        self.last_error_ms.store(now_ms, Ordering::Relaxed);
+        self.rejected_records
+            .get_or_create(&Reason {
+                reason: reason.to_owned(),
+            })
+            .inc();
+    }
+
+    /// The OpenMetrics text.
+    pub(crate) fn text(&self, levels: &Levels) -> String {
+        let set = |gauge: &Gauge, level: u64| {
+            gauge.set(i64::try_from(level).unwrap_or(i64::MAX));
+        };
+        set(&self.records, levels.records);
+        set(&self.wanted, levels.wanted);
+        set(&self.quarantine, levels.quarantine);
+        set(&self.index_lag, levels.index_lag);
+        set(&self.peers, levels.peers);
+        let mut text = String::new();
+        // Writing to a text does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

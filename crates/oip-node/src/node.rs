@@ -1,0 +1,645 @@
+//! The node: opens store, index and keys, starts every task under one supervisor, and drains them
+//! in order when it stops.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gun::mesh::{Direction, Mesh, MeshConfig};
+use gun::wire::MessageId;
+use gun_net::{LinkPhase, NetConfig, Network, ServeOptions, ServeStats};
+use oip_index::embedded::EmbeddedIndex;
+use oip_index::{Index, IndexError, Page, Query};
+use oip_record::{Creator, CreatorKey, Did, Stamp, Submission};
+use oip_store::{Op, Store, StoreOptions, Transaction};
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock;
+use crate::config::{NodeConfig, SyncMode};
+use crate::document;
+use crate::health::{self, Health, PeerView, Present, RegistryView, SyncMetrics, SyncSettings};
+use crate::hub::{Hub, HubHandle};
+use crate::indexer::Indexer;
+use crate::keyring::{Keyring, KeyringError};
+use crate::metrics::{Levels, Metrics};
+use crate::peers::Peers;
+use crate::publish::{DeleteError, Deleted, PublishError, Published, Publisher};
+use crate::registry::Registry;
+use crate::sync;
+use crate::sync::intake::Intake;
+use crate::sync::judge::{Judge, signed_ms};
+use crate::sync::links::Links;
+use crate::sync::sweep::{SweepReport, Sweeper};
+use crate::sync::uplink::Uplink;
+
+/// Frames that wait for the hub. Each holds at most one frame's messages; sockets are not read
+/// beyond it.
+const NET_EVENTS_MAX: usize = 256;
+
+/// Registry changes that wait for discovery; beyond it the durable list alone tells of them.
+const NOTICES_MAX: usize = 8_192;
+
+/// New types that wait to be asked for; the sweep finds what does not fit.
+const NEW_TYPES_MAX: usize = 256;
+
+/// How long each step of a graceful stop may take.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often values of the future are looked at when none is known to fall due sooner.
+const DEFERRED_LOOK: Duration = Duration::from_secs(60);
+
+/// A running node. Cheap to clone; all clones are the same node.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: NodeConfig,
+    store: Store,
+    index: Arc<dyn Index>,
+    network: Network,
+    peers: Arc<Peers>,
+    metrics: Arc<Metrics>,
+    publisher: Publisher,
+    sweeper: Arc<Sweeper>,
+    key: Arc<CreatorKey>,
+    node_id: Arc<str>,
+    relay_address: SocketAddr,
+    indexed: watch::Receiver<u64>,
+    /// Ends what takes new work: sockets, hub, discovery.
+    accepting: CancellationToken,
+    accepting_tasks: TaskTracker,
+    /// Ends the index once it holds what the store holds.
+    indexing: CancellationToken,
+    indexing_tasks: TaskTracker,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The data folder can't be made.
+    #[error("failed to make the data folder {path}: {source}; name another with OIP_GUN_DATA_DIR")]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A key is missing or damaged.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The store did not open.
+    #[error(transparent)]
+    Store(#[from] oip_store::OpenError),
+    /// The index did not open.
+    #[error("failed to {0}")]
+    Index(#[from] IndexError),
+    /// The relay port is taken.
+    #[error(
+        "failed to listen on {address} for GUN peers: {source}; name another port with GUN_RELAY_PORT (0 takes a free one)"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A configured peer is this node.
+    #[error(transparent)]
+    Peer(#[from] gun_net::AddressError),
+    /// The registry root can't name anything in the graph.
+    #[error(
+        "the registry root `{0}` can't be used: set GUN_REGISTRY_ROOT to letters, digits, `:`, `-` or `_`, such as oip:registry"
+    )]
+    RegistryRoot(String),
+}
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The store failed.
+    #[error("failed to read the store: {0}")]
+    Store(#[from] oip_store::ReadError),
+    /// The index failed or refused the query.
+    #[error("failed to {0}")]
+    Index(#[from] IndexError),
+    /// A stored record can't be decoded.
+    #[error("the stored record {did} is damaged: {source}")]
+    Damaged {
+        /// Which.
+        did: Did,
+        /// How.
+        source: oip_record::Reject,
+    },
+    /// A task was lost, as happens while the process ends.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Sync was asked for on a node that has it switched off.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("sync is switched off: start the node with GUN_SYNC_ENABLED=true")]
+pub struct SyncOff;
+
+impl Node {
+    /// Starts a node and returns once it serves; discovery goes on in the background.
+    ///
+    /// # Errors
+    /// [`StartError`], whose message names the cure.
+    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        check_root(&config.registry_root)?;
+        std::fs::create_dir_all(&config.data_dir).map_err(|source| StartError::DataDir {
+            path: config.data_dir.clone(),
+            source,
+        })?;
+        let registry = Arc::new(Registry::new(&config.registry_root));
+        let options = StoreOptions {
+            watch: sync::watch_rule(Arc::clone(&registry), config.types.clone(), &config.sync),
+            ..StoreOptions::default()
+        };
+        // The store's lock comes before keys are made: two nodes on one folder never get that far.
+        let store = Store::open(&config.data_dir.join("store"), options)?;
+        let keys = Keyring::open(&config.data_dir, config.wallet_file.as_deref())?;
+        let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open(&config.data_dir.join("index"))?);
+        let node_id: Arc<str> = config
+            .node_id_override
+            .clone()
+            .unwrap_or_else(|| keys.identity.node_id())
+            .into();
+        let key = Arc::new(keys.creator);
+        let metrics = Arc::new(Metrics::new());
+        let peers = Arc::new(Peers::default());
+
+        let listener = TcpListener::bind(config.relay_listen)
+            .await
+            .map_err(|source| StartError::Listen {
+                address: config.relay_listen,
+                source,
+            })?;
+        let relay_address = listener.local_addr().map_err(|source| StartError::Listen {
+            address: config.relay_listen,
+            source,
+        })?;
+        gun_net::address::refuse_ourselves(&config.peers, &[relay_address])?;
+
+        let accepting = CancellationToken::new();
+        let accepting_tasks = TaskTracker::new();
+        let (net_events, net_event_queue) = mpsc::channel(NET_EVENTS_MAX);
+        let network = Network::start(
+            NetConfig {
+                listening: vec![relay_address],
+                ..NetConfig::new(config.peers.clone())
+            },
+            net_events,
+            accepting.clone(),
+            accepting_tasks.clone(),
+        );
+        accepting_tasks.spawn(gun_net::serve(
+            listener,
+            network.router(),
+            ServeOptions::default(),
+            ServeStats::default(),
+            accepting.clone(),
+            accepting_tasks.clone(),
+        ));
+
+        let (events, event_queue) = mpsc::unbounded_channel();
+        let (notices, notice_queue) = mpsc::channel(NOTICES_MAX);
+        let deferred = Arc::new(Notify::new());
+        let hub = Hub {
+            store: store.clone(),
+            network: network.clone(),
+            mesh: Mesh::new(
+                MeshConfig::new(MessageId::from_random(crate::random::number()).as_str()),
+                Box::new(crate::random::number),
+            ),
+            registry: Arc::clone(&registry),
+            types: config.types.clone(),
+            admission: config.admission,
+            metrics: Arc::clone(&metrics),
+            node_id: Arc::clone(&node_id),
+            events,
+            notices,
+            deferred: Arc::clone(&deferred),
+        };
+        let (hub, hub_task) = hub.start(net_event_queue, accepting.clone());
+        accepting_tasks.spawn(hub_task);
+        accepting_tasks.spawn(release_deferred(
+            store.clone(),
+            hub.clone(),
+            deferred,
+            accepting.clone(),
+        ));
+
+        let sweeper = Arc::new(Sweeper {
+            store: store.clone(),
+            hub: hub.clone(),
+            peers: Arc::clone(&peers),
+            registry: Arc::clone(&registry),
+            types: config.types.clone(),
+            metrics: Arc::clone(&metrics),
+            running: Mutex::new(()),
+        });
+        let (new_types, new_type_queue) = mpsc::channel(NEW_TYPES_MAX);
+        if config.sync.mode == SyncMode::On {
+            let intake = Intake {
+                judge: Judge {
+                    store: store.clone(),
+                    registry: Arc::clone(&registry),
+                    types: config.types.clone(),
+                    signatures: config.sync.signatures,
+                },
+                hub: hub.clone(),
+                peers: Arc::clone(&peers),
+                metrics: Arc::clone(&metrics),
+                new_types,
+            };
+            accepting_tasks.spawn(intake.run(notice_queue, accepting.clone()));
+            let interval = Duration::from_millis(config.sync.interval_ms);
+            accepting_tasks.spawn(Arc::clone(&sweeper).run(interval, accepting.clone()));
+        }
+        let links = Links {
+            peers: Arc::clone(&peers),
+            sweeper: Arc::clone(&sweeper),
+            uplink: Arc::new(Uplink {
+                store: store.clone(),
+                hub: hub.clone(),
+                registry: Arc::clone(&registry),
+                node_id: Arc::clone(&node_id),
+                metrics: Arc::clone(&metrics),
+            }),
+            mode: config.sync.mode,
+            tracker: accepting_tasks.clone(),
+            new_types: new_type_queue,
+        };
+        accepting_tasks.spawn(links.run(event_queue, accepting.clone()));
+
+        let indexing = CancellationToken::new();
+        let indexing_tasks = TaskTracker::new();
+        let (reached, indexed) = watch::channel(0);
+        let indexer = Indexer {
+            store: store.clone(),
+            index: Arc::clone(&index),
+            types: config.types.clone(),
+            metrics: Arc::clone(&metrics),
+            reached,
+        };
+        indexing_tasks.spawn(indexer.run(indexing.clone()));
+
+        let publisher = Publisher::new(
+            store.clone(),
+            hub.clone(),
+            registry,
+            Arc::clone(&key),
+            Arc::clone(&node_id),
+            config.privacy_default,
+            Arc::clone(&metrics),
+        );
+        let inner = Inner {
+            config,
+            store,
+            index,
+            network,
+            peers,
+            metrics,
+            publisher,
+            sweeper,
+            key,
+            node_id,
+            relay_address,
+            indexed,
+            accepting,
+            accepting_tasks,
+            indexing,
+            indexing_tasks,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Where GUN peers connect.
+    #[must_use]
+    pub fn relay_address(&self) -> SocketAddr {
+        self.inner.relay_address
+    }
+
+    /// The id, or alias, that registry entries of this node bear.
+    #[must_use]
+    pub fn node_id(&self) -> &str {
+        &self.inner.node_id
+    }
+
+    /// Who signs the records published here.
+    #[must_use]
+    pub fn creator(&self) -> &Creator {
+        self.inner.key.creator()
+    }
+
+    /// Publishes a record, or a new version of one. When this returns, it is durable, found by
+    /// [`Self::get`], and on its way to peers and into the index.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing of it was written.
+    pub async fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
+        self.inner.publisher.publish(submission).await
+    }
+
+    /// Deletes a record of this node's creator: a signed tombstone takes its place everywhere.
+    ///
+    /// # Errors
+    /// [`DeleteError`]; then nothing was changed.
+    pub async fn delete(&self, did: &Did) -> Result<Deleted, DeleteError> {
+        self.inner.publisher.delete(did).await
+    }
+
+    /// The record in index form, read from the store; `None` if it is unknown or deleted.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn get(&self, did: &Did) -> Result<Option<serde_json::Value>, ReadError> {
+        let (inner, did) = (Arc::clone(&self.inner), did.clone());
+        off_reactor(move || {
+            let Some(row) = inner.store.record(did.soul())?.filter(|row| !row.deleted) else {
+                return Ok(None);
+            };
+            document::of_row(&row)
+                .map(Some)
+                .map_err(|source| ReadError::Damaged { did, source })
+        })
+        .await
+    }
+
+    /// Searches the index.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the query is out of bounds or the index fails.
+    pub async fn search(&self, query: Query) -> Result<Page, ReadError> {
+        let index = Arc::clone(&self.inner.index);
+        off_reactor(move || Ok(index.search(&query)?)).await
+    }
+
+    /// The types of the indexed records with their numbers, and the number of all.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the index fails.
+    pub async fn record_types(&self) -> Result<(Vec<(String, u64)>, u64), ReadError> {
+        let index = Arc::clone(&self.inner.index);
+        off_reactor(move || {
+            let types = index.record_types()?;
+            let total = types.iter().map(|(_, count)| count).sum();
+            Ok((types, total))
+        })
+        .await
+    }
+
+    /// Asks all peers for their registry now, and waits until what was found is worked off.
+    ///
+    /// # Errors
+    /// [`SyncOff`] on a node that does not sync.
+    pub async fn sync_now(&self) -> Result<SweepReport, SyncOff> {
+        match self.inner.config.sync.mode {
+            SyncMode::On => Ok(self.inner.sweeper.sweep_now().await),
+            SyncMode::Off => Err(SyncOff),
+        }
+    }
+
+    /// How the node is, at this moment.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let inner = &self.inner;
+        let now_ms = signed_ms(clock::wall_ms());
+        let stats = inner.store.stats();
+        let peers = self.peer_views();
+        let present = Present {
+            sync_on: inner.config.sync.mode == SyncMode::On,
+            now_ms,
+            last_error_ms: inner.metrics.last_error_ms.load(Ordering::Relaxed),
+            index_lag: self.index_lag(),
+            wanted: inner.store.wanted_len(),
+            store_poisoned: stats.poisoned,
+        };
+        let reasons = health::reasons(&present, &peers);
+        let by_type: BTreeMap<String, u64> = inner
+            .index
+            .record_types()
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        Health {
+            service: "gun-sync",
+            status: if reasons.is_empty() {
+                "healthy"
+            } else {
+                "unhealthy"
+            },
+            running: present.sync_on,
+            node_id: inner.node_id.to_string(),
+            reasons,
+            metrics: self.sync_metrics(now_ms),
+            configuration: SyncSettings {
+                private_records_enabled: false,
+                trusted_nodes: Vec::new(),
+                cache_max_age: 0,
+                cache_max_age_minutes: 0,
+                sync_interval: inner.config.sync.interval_ms,
+            },
+            registry: RegistryView {
+                node_id: inner.node_id.to_string(),
+                registry_root: inner.config.registry_root.clone(),
+                total_records_registered: by_type.values().sum(),
+                records_by_type: by_type,
+            },
+            peers,
+            index_lag: present.index_lag,
+            wanted: present.wanted,
+            quarantine: inner.store.quarantine_len(),
+        }
+    }
+
+    /// The counters as OpenMetrics text.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let inner = &self.inner;
+        inner.metrics.text(&Levels {
+            records: inner.store.count_records(),
+            wanted: inner.store.wanted_len(),
+            quarantine: inner.store.quarantine_len(),
+            index_lag: self.index_lag(),
+            peers: inner.peers.all().len() as u64,
+        })
+    }
+
+    /// Stops in order: no new work, store durable, index in step. Safe to call twice.
+    pub async fn stop(&self) {
+        let inner = &self.inner;
+        inner.accepting.cancel();
+        inner.accepting_tasks.close();
+        if tokio::time::timeout(DRAIN, inner.accepting_tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some tasks did not stop in time");
+        }
+        inner.indexing.cancel();
+        inner.indexing_tasks.close();
+        if tokio::time::timeout(DRAIN, inner.indexing_tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the index did not catch up in time; it goes on at the next start");
+        }
+        let store = inner.store.clone();
+        match tokio::task::spawn_blocking(move || store.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "failed to close the store"),
+            Err(error) => tracing::error!(%error, "failed to close the store"),
+        }
+    }
+
+    fn index_lag(&self) -> u64 {
+        self.inner
+            .store
+            .feed_head()
+            .saturating_sub(*self.inner.indexed.borrow())
+    }
+
+    fn sync_metrics(&self, now_ms: i64) -> SyncMetrics {
+        let metrics = &self.inner.metrics;
+        let (found, failed) = (metrics.discovered.get(), metrics.errors.get());
+        let kept = metrics.synced.get() + metrics.deleted.get();
+        let rate = if found + failed == 0 {
+            100.0
+        } else {
+            100.0 * kept as f64 / (found + failed) as f64
+        };
+        let last = metrics.last_sweep_ms.load(Ordering::Relaxed);
+        SyncMetrics {
+            total_discovered: found,
+            total_synced: kept,
+            total_errors: failed,
+            success_rate: format!("{rate:.0}%"),
+            last_sync_time: (last > 0).then(|| Stamp::from_ms(last).as_str().to_owned()),
+            last_sync_ago: (last > 0).then(|| format!("{}s ago", (now_ms - last).max(0) / 1_000)),
+            average_sync_time: format!("{}ms", metrics.sweep_took_ms.load(Ordering::Relaxed)),
+            sync_cycles: metrics.sweeps.get(),
+        }
+    }
+
+    fn peer_views(&self) -> Vec<PeerView> {
+        let inner = &self.inner;
+        let connected = inner.peers.all();
+        let links = inner.network.links();
+        links
+            .into_iter()
+            .map(|link| {
+                let node_id = connected
+                    .iter()
+                    .find(|peer| *peer.label == *link.label)
+                    .and_then(|peer| peer.node_id.clone());
+                let dialled = link.direction == Direction::Dialled;
+                let lag = dialled.then(|| self.lag(&link.label)).flatten();
+                PeerView {
+                    address: link.label,
+                    direction: if dialled { "dialled" } else { "accepted" },
+                    state: match link.phase {
+                        LinkPhase::Connected => "connected",
+                        LinkPhase::Refused(_) => "refused",
+                        _ => "connecting",
+                    },
+                    node_id: node_id.map(|id| id.to_string()),
+                    last_heard_ago_ms: link
+                        .last_heard_ms
+                        .map(|at| clock::wall_ms().saturating_sub(at)),
+                    lag_records: lag.map(|lag| lag.0),
+                    lag_seconds: lag.map(|lag| lag.1),
+                    last_error: link.last_error,
+                    attempts: link.attempts,
+                    bytes_in: link.traffic.bytes_in,
+                    bytes_out: link.traffic.bytes_out,
+                }
+            })
+            .collect()
+    }
+
+    /// Own records that a dialled peer has not acknowledged, and how old the oldest is in seconds.
+    fn lag(&self, address: &str) -> Option<(u64, u64)> {
+        sync::uplink::lag(&self.inner.store, address, clock::wall_ms()).ok()
+    }
+
+    /// Waits until the index holds every change that the store holds now.
+    pub async fn indexed(&self) {
+        let head = self.inner.store.feed_head();
+        let mut indexed = self.inner.indexed.clone();
+        // The sender lives as long as the indexer; a stopping node has nothing to wait for.
+        let _ = indexed.wait_for(|reached| *reached >= head).await;
+    }
+}
+
+fn check_root(root: &str) -> Result<(), StartError> {
+    let fits = !root.is_empty()
+        && root.len() <= 128
+        && root
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_'));
+    if fits {
+        Ok(())
+    } else {
+        Err(StartError::RegistryRoot(root.to_owned()))
+    }
+}
+
+async fn off_reactor<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+) -> Result<T, ReadError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| ReadError::Stopping)?
+}
+
+/// Merges values of the future when their time comes, and lets subscribers hear of them.
+async fn release_deferred(
+    store: Store,
+    hub: HubHandle,
+    more: Arc<Notify>,
+    cancel: CancellationToken,
+) {
+    loop {
+        let now = clock::wall_ms();
+        let wait = match store.next_deferred() {
+            Ok(Some(due)) if due <= now => {
+                match store
+                    .commit(Transaction::from(Op::ReleaseDeferred), now)
+                    .await
+                {
+                    Ok(committed) => hub.changed(committed.changed).await,
+                    Err(error) => {
+                        tracing::error!(%error, "failed to release values whose time has come")
+                    }
+                }
+                // At most once a millisecond, the unit of states.
+                Duration::from_millis(1)
+            }
+            Ok(Some(due)) => Duration::from_millis(due - now),
+            Ok(None) => DEFERRED_LOOK,
+            Err(error) => {
+                tracing::error!(%error, "failed to read the values of the future");
+                DEFERRED_LOOK
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait.min(DEFERRED_LOOK)) => {}
+            () = more.notified() => {}
+            () = cancel.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Publishing and deleting: from a submission to a durable, registered record in one transaction.
+//!
+//! Owns the order of versions made here: the newest is stamped after all that are known. What
+//! asks for privacy is refused before anything of it is written.
+
+use std::sync::Arc;
+
+use gun::Soul;
+use oip_record::publish::{self, Built, Context, Refusal};
+use oip_record::{CreatorKey, Did, Order, Submission};
+use oip_store::{Op, RecordRow, Store, Transaction, WriteError};
+use tokio::sync::Mutex;
+
+use crate::clock;
+use crate::config::PrivacyDefault;
+use crate::hub::HubHandle;
+use crate::metrics::Metrics;
+use crate::registry::{Registration, Registry};
+use crate::sync::judge::signed_ms;
+
+/// A record that is durable.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Its DID.
+    pub did: Did,
+    /// Where it lies in the graph.
+    pub soul: Soul,
+    /// Its index form.
+    pub document: serde_json::Value,
+    /// Whether an earlier version was replaced.
+    pub edited: bool,
+}
+
+/// Why a record was not published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The submission can't be published as it is.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Too many writes wait already.
+    #[error("the node is busy: try again in a second")]
+    Busy,
+    /// The store failed.
+    #[error("failed to store the record")]
+    Store(#[source] WriteError),
+    /// The store could not be read.
+    #[error("failed to read what is known of the record")]
+    Read(#[from] oip_store::ReadError),
+    /// The system gave no random numbers, or a task was lost.
+    #[error("failed to {0}")]
+    Internal(&'static str),
+}
+
+/// A record that is gone.
+#[derive(Debug, Clone)]
+pub struct Deleted {
+    /// Its DID.
+    pub did: Did,
+}
+
+/// Why a record was not deleted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeleteError {
+    /// No such record is held.
+    #[error("no record {0} is known here")]
+    Unknown(Did),
+    /// It belongs to another creator.
+    #[error(
+        "the record {0} was made by another creator: delete it on the node that holds that key"
+    )]
+    NotOurs(Did),
+    /// Everything that can go wrong with publishing a tombstone.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+impl From<WriteError> for PublishError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Busy => Self::Busy,
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// Writers of one soul take turns, so that each sees the version before its own. Souls share
+/// turns by hash: 64 are enough for the parallelism that one store writer can use.
+const TURNS: usize = 64;
+
+/// What publishing works with.
+pub(crate) struct Publisher {
+    pub store: Store,
+    pub hub: HubHandle,
+    pub registry: Arc<Registry>,
+    pub key: Arc<CreatorKey>,
+    /// What registry entries of this node bear.
+    pub node_id: Arc<str>,
+    pub privacy_default: PrivacyDefault,
+    pub metrics: Arc<Metrics>,
+    turns: [Mutex<()>; TURNS],
+}
+
+impl Publisher {
+    pub(crate) fn new(
+        store: Store,
+        hub: HubHandle,
+        registry: Arc<Registry>,
+        key: Arc<CreatorKey>,
+        node_id: Arc<str>,
+        privacy_default: PrivacyDefault,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let turns = std::array::from_fn(|_| Mutex::new(()));
+        Self {
+            store,
+            hub,
+            registry,
+            key,
+            node_id,
+            privacy_default,
+            metrics,
+            turns,
+        }
+    }
+
+    pub(crate) async fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
+        let random = crate::random::bytes()
+            .ok_or(PublishError::Internal("get random numbers from the system"))?;
+        let submission = self.with_default_privacy(submission);
+        let soul = publish::soul_for(&self.key, submission.local_id.as_deref(), random)?;
+        let _turn = self.turn(&soul).lock().await;
+        let held = self.store.record(&soul)?;
+        let edited = held.as_ref().is_some_and(|row| !row.deleted);
+        let built = self
+            .build(held.as_ref().map(order_of), random, move |context| {
+                publish::build(&submission, context)
+            })
+            .await?;
+        let registered = self.registry.register(&Registration {
+            soul: &built.soul,
+            record_type: &built.record_type,
+            creator_public_key: &built.creator.public_key,
+            node_id: &self.node_id,
+            at_ms: built.order.at_ms,
+        });
+        let (did, soul, document) = (
+            built.did.clone(),
+            built.soul.clone(),
+            built.document.clone(),
+        );
+        self.keep(built, registered, held).await?;
+        self.metrics.published.inc();
+        Ok(Published {
+            did,
+            soul,
+            document,
+            edited,
+        })
+    }
+
+    pub(crate) async fn delete(&self, did: &Did) -> Result<Deleted, DeleteError> {
+        let soul = did.soul().clone();
+        let _turn = self.turn(&soul).lock().await;
+        let held = self.store.record(&soul).map_err(PublishError::from)?;
+        let Some(held) = held.filter(|row| !row.deleted) else {
+            return Err(DeleteError::Unknown(did.clone()));
+        };
+        if held.creator != self.key.creator().did_address {
+            return Err(DeleteError::NotOurs(did.clone()));
+        }
+        let random = crate::random::bytes()
+            .ok_or(PublishError::Internal("get random numbers from the system"))?;
+        let (record_type, existing) = (held.record_type.clone(), soul.clone());
+        let built = self
+            .build(Some(order_of(&held)), random, move |context| {
+                publish::tombstone(&existing, &record_type, context)
+            })
+            .await?;
+        let unregistered = self
+            .registry
+            .unregister(&self.node_id, &held.record_type, &soul);
+        self.keep(built, unregistered, Some(held)).await?;
+        Ok(Deleted { did: did.clone() })
+    }
+
+    fn turn(&self, soul: &Soul) -> &Mutex<()> {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        soul.hash(&mut hasher);
+        &self.turns[usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0)]
+    }
+
+    /// A record that says nothing about access, on a node whose default is private, is private.
+    fn with_default_privacy(&self, mut submission: Submission) -> Submission {
+        let says_public = submission
+            .data
+            .pointer("/accessControl/access_level")
+            .is_some_and(|level| level == "public");
+        if self.privacy_default == PrivacyDefault::Private && !says_public {
+            submission
+                .params
+                .insert("access_level".to_owned(), "private".into());
+        }
+        submission
+    }
+
+    /// Signs off the reactor: an RSA signature takes milliseconds.
+    async fn build(
+        &self,
+        newest_known: Option<Order>,
+        random: [u8; 16],
+        make: impl FnOnce(&Context<'_>) -> Result<Built, Refusal> + Send + 'static,
+    ) -> Result<Built, PublishError> {
+        let key = Arc::clone(&self.key);
+        let now_ms = signed_ms(clock::wall_ms());
+        let built = tokio::task::spawn_blocking(move || {
+            make(&Context {
+                key: &key,
+                now_ms,
+                newest_known,
+                random,
+                existing: None,
+            })
+        });
+        Ok(built
+            .await
+            .map_err(|_| PublishError::Internal("build the record"))??)
+    }
+
+    /// Writes record, registry and verified copy in one transaction, and lets subscribers hear of it.
+    async fn keep(
+        &self,
+        built: Built,
+        registry: crate::registry::Writes,
+        held: Option<RecordRow>,
+    ) -> Result<(), PublishError> {
+        let now_ms = clock::wall_ms();
+        let soul = built.soul.clone();
+        let writes = built.entries.iter().cloned().chain(registry);
+        let mut ops: Vec<Op> = writes
+            .map(|(soul, entries)| Op::Write { soul, entries })
+            .collect();
+        ops.push(Op::PutRecord(RecordRow {
+            soul: built.soul,
+            record_type: built.record_type,
+            creator: built.creator.did_address,
+            at_ms: built.order.at_ms,
+            revision: built.order.revision,
+            digest: built.order.digest,
+            class: oip_record::SignatureClass::Ours.to_u8(),
+            deleted: built.deleted,
+            own: true,
+            first_seen_ms: held.map_or(now_ms, |row| row.first_seen_ms),
+            source: None,
+            verification: oip_record::Verification::Verified.to_u8(),
+            data: built.data_text.map(Into::into),
+            oip: built.oip_text.into(),
+            seq: 0,
+        }));
+        // What was just written here need not be looked at as if a peer had brought it.
+        ops.push(Op::WantedRemove(soul));
+        let committed = self.store.commit(Transaction { ops }, now_ms).await?;
+        self.hub.changed(committed.changed).await;
+        Ok(())
+    }
+}
+
+fn order_of(row: &RecordRow) -> Order {
+    Order {
+        at_ms: row.at_ms,
+        revision: row.revision,
+        digest: row.digest,
+    }
+}

@@ -1,0 +1,15 @@
+//! Random numbers from the operating system.
+
+use aws_lc_rs::rand;
+
+/// `N` random bytes; `None` if the system gives none.
+pub(crate) fn bytes<const N: usize>() -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// A random number; time stands in if the system gives none, since ids need to differ, not to be secret.
+pub(crate) fn number() -> u64 {
+    bytes().map_or_else(crate::clock::wall_ms, u64::from_ne_bytes)
+}

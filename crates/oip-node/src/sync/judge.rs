@@ -1,0 +1,275 @@
+//! One candidate: what lies at a soul in the graph, what is held of it, and what follows.
+//!
+//! Reads the store, writes nothing, asks nobody. Cheap checks come first; the signature is
+//! checked once, and not at all for a version that is held already.
+
+use gun::{Node, Soul, Value};
+use oip_record::order::{Held, SignatureClass};
+use oip_record::verify::{self, Accepted};
+use oip_record::{Candidate, Did, Reject, Resolution, SignaturePolicy, read};
+use oip_store::{ReadError, RecordRow, Store, WantedRow};
+
+use crate::config::TypeFilter;
+use crate::registry::Registry;
+
+/// What judging works with.
+#[derive(Clone)]
+pub(crate) struct Judge {
+    pub store: Store,
+    pub registry: std::sync::Arc<Registry>,
+    pub types: TypeFilter,
+    pub signatures: SignaturePolicy,
+}
+
+/// Whether peers were asked before this judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    NotYet,
+    Already,
+}
+
+/// What follows for a candidate.
+#[derive(Debug)]
+pub(crate) enum Judgement {
+    /// A version to keep.
+    Take(Box<Accepted>),
+    /// Nothing new; what the graph shows may have to be healed.
+    Known { heal: Option<Box<RecordRow>> },
+    /// These souls have to be asked of peers first.
+    Fetch(Vec<Soul>),
+    /// Not here, and no peer has it: look again later.
+    Absent,
+    /// Not here and unregistered: nothing to look for.
+    Gone,
+    /// Of no wanted type.
+    Unwanted,
+    /// Refused; what the graph shows may have to be healed.
+    Refuse {
+        reject: Box<Reject>,
+        texts: Option<Box<Texts>>,
+        heal: Option<Box<RecordRow>>,
+    },
+    /// A second key claims the soul.
+    Contested(Box<Accepted>),
+}
+
+/// What a refused record said, for the quarantine.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    pub data: Option<String>,
+    pub oip: String,
+}
+
+impl Judge {
+    /// Judges the candidate at `row.soul`.
+    pub(crate) fn judge(
+        &self,
+        row: &WantedRow,
+        asked: Asked,
+        now_ms: u64,
+    ) -> Result<Judgement, ReadError> {
+        let soul = &row.soul;
+        let held = self.store.record(soul)?;
+        if asked == Asked::NotYet && self.is_current(row, held.as_ref())? {
+            return Ok(Judgement::Known { heal: None });
+        }
+        let Some(node) = self.node(soul)? else {
+            return self.absent(row, asked, held.is_some());
+        };
+        let resolve = |child: &Soul| self.node(child).ok().flatten();
+        let raw = match read::candidate(&node, resolve) {
+            Ok(Candidate::Whole(raw)) => raw,
+            Ok(Candidate::NotYet { missing }) => {
+                return Ok(match asked {
+                    Asked::NotYet => Judgement::Fetch(missing),
+                    Asked::Already => Judgement::Absent,
+                });
+            }
+            Err(reject) => return Ok(refused(reject, None, held, asked, soul)),
+        };
+        // The same text as held: nothing to check again.
+        if let Some(held) = &held
+            && *held.oip == *raw.oip_text
+            && held.data.as_deref() == raw.data_text.as_deref()
+        {
+            return self.settled(row, asked, &node, None);
+        }
+        let texts = Texts {
+            data: raw.data_text.clone(),
+            oip: raw.oip_text.clone(),
+        };
+        let accepted = match verify::accept(soul, raw, self.signatures, signed_ms(now_ms)) {
+            Ok(accepted) => accepted,
+            Err(reject) => return Ok(refused(reject, Some(texts), held, asked, soul)),
+        };
+        if !self.types.wants(&accepted.record_type) {
+            return Ok(Judgement::Unwanted);
+        }
+        if accepted.class == SignatureClass::None
+            && self.signatures == SignaturePolicy::Prefer
+            && self
+                .store
+                .cursor(&signer_mark(&accepted.creator.did_address))?
+                .is_some()
+        {
+            return Ok(refused(Reject::Unsigned, Some(texts), held, asked, soul));
+        }
+        let claimed = held.as_ref().map(held_version);
+        match oip_record::order::resolve(claimed.as_ref(), &accepted.claim()) {
+            Resolution::Take => Ok(Judgement::Take(Box::new(accepted))),
+            Resolution::Same => self.settled(row, asked, &node, None),
+            Resolution::Older | Resolution::LowerClass => self.settled(row, asked, &node, held),
+            Resolution::Contested => Ok(Judgement::Contested(Box::new(accepted))),
+        }
+    }
+
+    /// Whether the version that the registry announces is held already, and is what the graph shows.
+    fn is_current(&self, row: &WantedRow, held: Option<&RecordRow>) -> Result<bool, ReadError> {
+        let Some(held) = held.filter(|held| !held.deleted) else {
+            return Ok(false);
+        };
+        let Some(node) = self.node(&row.soul)? else {
+            return Ok(false);
+        };
+        let same_oip = node.value("oip").and_then(Value::as_text) == Some(&*held.oip);
+        let same_data = node.value("data").and_then(Value::as_text) == held.data.as_deref();
+        Ok(same_oip && same_data && !self.announces_newer(row, &node)?)
+    }
+
+    /// Whether the registry entry was written after the version that lies in the graph. Nodes write
+    /// both at once, with one state; deployed ones register a little later, which costs one fetch.
+    fn announces_newer(&self, row: &WantedRow, node: &Node) -> Result<bool, ReadError> {
+        let Some(record_type) = row.record_type.as_deref() else {
+            return Ok(false);
+        };
+        let mut announced = None;
+        for (soul, key) in self.registry.announcements(record_type, &row.soul) {
+            let state = self.store.value(&soul, &key)?.map(|(state, _)| state);
+            announced = state
+                .filter(|state| announced.is_none_or(|known| *state > known))
+                .or(announced);
+        }
+        let written = node.entry("oip").map(|entry| entry.state);
+        Ok(announced.is_some_and(|announced| written.is_none_or(|written| announced > written)))
+    }
+
+    /// Nothing new, unless the registry announces something newer than what is here.
+    fn settled(
+        &self,
+        row: &WantedRow,
+        asked: Asked,
+        node: &Node,
+        heal: Option<RecordRow>,
+    ) -> Result<Judgement, ReadError> {
+        if asked == Asked::NotYet && self.announces_newer(row, node)? {
+            return Ok(Judgement::Fetch(vec![row.soul.clone()]));
+        }
+        Ok(Judgement::Known {
+            heal: heal.map(Box::new),
+        })
+    }
+
+    fn absent(&self, row: &WantedRow, asked: Asked, held: bool) -> Result<Judgement, ReadError> {
+        if asked == Asked::NotYet {
+            return Ok(Judgement::Fetch(vec![row.soul.clone()]));
+        }
+        if held {
+            return Ok(Judgement::Known { heal: None });
+        }
+        let unregistered = match row
+            .record_type
+            .as_deref()
+            .and_then(|t| self.registry.index(t))
+        {
+            Some(index) => {
+                let key = gun::Key::new(row.soul.as_str()).ok();
+                let value = key
+                    .map(|key| self.store.value(&index, &key))
+                    .transpose()?
+                    .flatten();
+                matches!(value, Some((_, Value::Null)))
+            }
+            None => false,
+        };
+        Ok(if unregistered {
+            Judgement::Gone
+        } else {
+            Judgement::Absent
+        })
+    }
+
+    fn node(&self, soul: &Soul) -> Result<Option<Node>, ReadError> {
+        match self.store.node(soul) {
+            // No record has that many keys; it is refused as none.
+            Err(ReadError::NodeTooLarge(_)) => Ok(None),
+            other => other,
+        }
+    }
+}
+
+fn refused(
+    reject: Reject,
+    texts: Option<Texts>,
+    held: Option<RecordRow>,
+    asked: Asked,
+    soul: &Soul,
+) -> Judgement {
+    // What lies here may be torn or stale: a peer may have better.
+    if asked == Asked::NotYet {
+        return Judgement::Fetch(vec![soul.clone()]);
+    }
+    Judgement::Refuse {
+        reject: Box::new(reject),
+        texts: texts.map(Box::new),
+        heal: held.map(Box::new),
+    }
+}
+
+fn held_version(row: &RecordRow) -> Held {
+    Held {
+        order: oip_record::Order {
+            at_ms: row.at_ms,
+            revision: row.revision,
+            digest: row.digest,
+        },
+        class: SignatureClass::from_u8(row.class).unwrap_or(SignatureClass::None),
+        creator: row.creator.clone(),
+        deleted: row.deleted,
+    }
+}
+
+/// The row that keeps an accepted version.
+pub(crate) fn row_of(accepted: Accepted, source: Option<String>, now_ms: u64) -> RecordRow {
+    RecordRow {
+        soul: accepted.soul,
+        record_type: accepted.record_type,
+        creator: accepted.creator.did_address,
+        at_ms: accepted.order.at_ms,
+        revision: accepted.order.revision,
+        digest: accepted.order.digest,
+        class: accepted.class.to_u8(),
+        deleted: accepted.deleted,
+        own: false,
+        first_seen_ms: now_ms,
+        source,
+        verification: accepted.verification.to_u8(),
+        data: accepted.data_text.map(Into::into),
+        oip: accepted.oip_text.into(),
+        seq: 0,
+    }
+}
+
+/// Names the mark that a creator has been seen signing: unsigned records in its name are then refused.
+pub(crate) fn signer_mark(did_address: &str) -> String {
+    format!("signer:{did_address}")
+}
+
+/// The store counts time without sign, records with.
+pub(crate) fn signed_ms(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+/// The DID to log for a soul.
+pub(crate) fn did_of(soul: &Soul) -> String {
+    Did::from_soul(soul).to_string()
+}

@@ -1,0 +1,89 @@
+//! What is done with a peer while it is connected: its registry is asked for, which subscribes to
+//! it, and a peer that the operator named is told our own records.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use gun::mesh::{Direction, PeerId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::sweep::Sweeper;
+use super::uplink::Uplink;
+use crate::config::SyncMode;
+use crate::hub::HubEvent;
+use crate::peers::Peers;
+
+/// What link keeping works with.
+pub(crate) struct Links {
+    pub peers: Arc<Peers>,
+    pub sweeper: Arc<Sweeper>,
+    pub uplink: Arc<Uplink>,
+    pub mode: SyncMode,
+    pub tracker: TaskTracker,
+    /// Types that became known while running; every peer is asked for their index.
+    pub new_types: mpsc::Receiver<String>,
+}
+
+impl Links {
+    /// Runs until cancelled.
+    pub(crate) async fn run(
+        mut self,
+        mut events: mpsc::UnboundedReceiver<HubEvent>,
+        cancel: CancellationToken,
+    ) {
+        let mut open: HashMap<PeerId, CancellationToken> = HashMap::new();
+        let mut asked_types = BTreeSet::new();
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(HubEvent::Opened { peer, direction, label }) => {
+                        self.peers.opened(peer, direction, Arc::clone(&label));
+                        let until = cancel.child_token();
+                        open.insert(peer, until.clone());
+                        if direction == Direction::Dialled {
+                            self.tracker.spawn(Arc::clone(&self.uplink).run(peer, label, until.clone()));
+                            self.subscribe(peer, until);
+                        }
+                    }
+                    Some(HubEvent::Greeted { peer, node_id }) => {
+                        self.peers.greeted(peer, node_id);
+                        let dialled = self.peers.peer(peer).is_some_and(|peer| peer.direction == Direction::Dialled);
+                        if let (false, Some(until)) = (dialled, open.get(&peer)) {
+                            self.subscribe(peer, until.clone());
+                        }
+                    }
+                    Some(HubEvent::Closed { peer }) => {
+                        self.peers.closed(peer);
+                        if let Some(until) = open.remove(&peer) {
+                            until.cancel();
+                        }
+                    }
+                    None => return,
+                },
+                Some(record_type) = self.new_types.recv() => {
+                    if self.mode == SyncMode::On && asked_types.insert(record_type.clone()) {
+                        let sweeper = Arc::clone(&self.sweeper);
+                        self.tracker.spawn(async move { sweeper.ask_type_everywhere(&record_type).await });
+                    }
+                }
+                () = cancel.cancelled() => return,
+            }
+        }
+    }
+
+    /// Asks for the peer's registry; by asking, we are subscribed until the connection closes.
+    fn subscribe(&self, peer: PeerId, until: CancellationToken) {
+        if self.mode == SyncMode::Off {
+            return;
+        }
+        let sweeper = Arc::clone(&self.sweeper);
+        self.tracker.spawn(async move {
+            tokio::select! {
+                _ = sweeper.ask_registry(peer) => {}
+                () = until.cancelled() => {}
+            }
+        });
+    }
+}
