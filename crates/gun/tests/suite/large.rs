@@ -81,7 +81,7 @@ fn a_text_of_a_megabyte_is_stored_answered_and_pushed() {
     relay.open(2, Direction::Accepted);
     relay.hear(2, r##"{"#":"getb00001","get":{"#":"big"}}"##);
     relay.all_taken();
-    let text = "A".repeat(1_000_000);
+    let text = "A".repeat(1 << 20);
     let put = format!(
         r##"{{"#":"put000001","put":{{"big":{{"_":{{"#":"big",">":{{"v":1700000000000}}}},"v":"{text}"}}}}}}"##
     );

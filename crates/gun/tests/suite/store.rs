@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use gun::graph::Entry;
 use gun::ham::{self, Verdict};
 use gun::wire::Reject;
 use gun::{Graph, Key, Node, Soul, State, Value};
@@ -58,22 +59,13 @@ impl Store {
             .partition(|(_, _, state, _)| *state <= now);
         self.deferred = later;
         let due: Vec<(Soul, Key, State, Value)> = due;
-        let mut graph = Graph::new();
-        for (soul, key, state, value) in due {
-            push(&mut graph, &soul, gun::graph::Entry { key, state, value });
-        }
-        // A key may be due several times, so each value goes through the merge on its own.
         let mut changed = Graph::new();
-        for node in graph {
-            for entry in node.entries {
-                let one = vec![Node {
-                    soul: node.soul.clone(),
-                    entries: vec![entry],
-                }];
-                for won in self.merge(&one, now_ms).0 {
-                    for entry in won.entries {
-                        push(&mut changed, &won.soul, entry);
-                    }
+        // One by one, since several values of one key may be due.
+        for (soul, key, state, value) in due {
+            let entries = vec![Entry { key, state, value }];
+            for won in self.merge(&vec![Node { soul, entries }], now_ms).0 {
+                for entry in won.entries {
+                    push(&mut changed, &won.soul, entry);
                 }
             }
         }
@@ -95,7 +87,7 @@ impl Store {
         let values = self.nodes.get(soul)?;
         let entries = values
             .iter()
-            .map(|(key, (state, value))| gun::graph::Entry {
+            .map(|(key, (state, value))| Entry {
                 key: key.clone(),
                 state: *state,
                 value: value.clone(),
@@ -109,7 +101,7 @@ impl Store {
 }
 
 /// Adds a value to a graph that may hold a part of its node already.
-pub(crate) fn push(graph: &mut Graph, soul: &Soul, entry: gun::graph::Entry) {
+pub(crate) fn push(graph: &mut Graph, soul: &Soul, entry: Entry) {
     let at = graph
         .iter()
         .position(|node| node.soul == *soul)
