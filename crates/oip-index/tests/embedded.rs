@@ -235,10 +235,10 @@ fn searches_run_while_batches_are_applied() {
     apply(&index, &[named("did:gun:fixed", "fixed")], 1);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            for number in 0..150_u64 {
+            for number in 0..80_u64 {
                 let did = format!("did:gun:{}", number % 10);
                 apply(&index, &[named(&did, "moving")], number + 2);
-                if number % 50 == 49 {
+                if number % 20 == 19 {
                     apply(&index, &[delete(&did)], number + 2);
                     apply(&index, &[named(&did, "moving")], number + 2);
                 }
