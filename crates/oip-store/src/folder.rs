@@ -2,7 +2,10 @@
 //!
 //! Layout: `lock` (held while open), `db/` (the engine's files), `db.new/` while a store is being
 //! made. A new store gets its name `db` only when it is complete, so a crash while making it
-//! leaves nothing half-made. Refuses a folder in use, of a newer format, or damaged.
+//! leaves nothing half-made. `torn-batch` holds what was cut off a journal after a loss of power
+//! (see [`journal`]). Refuses a folder in use, of a newer format, or damaged.
+
+mod journal;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -55,7 +58,7 @@ pub(crate) fn open(path: &Path, options: &StoreOptions) -> Result<(Folder, Count
     if !complete.join(ENGINE_MARK).try_exists().map_err(io)? {
         return Err(damaged(path, "the file db/version is missing"));
     }
-    let tables = open_engine(path, &complete, options, MissingTable::Refuse)?;
+    let tables = open_complete(path, &complete, options)?;
     check_format(path, &tables)?;
     let counters = match newest_meta(path, &tables, COUNTERS_ROW)? {
         Some(row) => Counters::decode(&row)
@@ -104,6 +107,26 @@ fn create(path: &Path, folder: &Path, options: &StoreOptions) -> Result<(), Open
             value: Some(value.into()),
         }))
         .map_err(|engine| damaged(path, &format!("its first rows: {engine}")))
+}
+
+/// Opens the engine's folder; a last batch torn by a loss of power is cut off first.
+fn open_complete(path: &Path, engine: &Path, options: &StoreOptions) -> Result<Tables, OpenError> {
+    let opened = open_engine(path, engine, options, MissingTable::Refuse);
+    let Err(OpenError::Damaged { .. }) = &opened else {
+        return opened;
+    };
+    match journal::cut_torn_batch(engine, path) {
+        Ok(Some(bytes)) => {
+            tracing::warn!(
+                bytes,
+                "cut an unfinished batch, never acknowledged, off the store's journal; \
+                 it is kept in the file torn-batch"
+            );
+            open_engine(path, engine, options, MissingTable::Refuse)
+        }
+        // Not that kind of damage: the engine's own words say more.
+        Ok(None) | Err(_) => opened,
+    }
 }
 
 fn open_engine(

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::error::{Engine, WriteError};
+use crate::error::WriteError;
 use crate::rows::counters::Counters;
 
 /// State between the writer and the handles.
@@ -62,8 +62,8 @@ impl Shared {
     }
 
     /// Ends writing for good.
-    pub(crate) fn poison(&self, engine: &Engine) -> WriteError {
-        let cause = self.failure.get_or_init(|| engine.to_string().into());
+    pub(crate) fn poison(&self, cause: &str) -> WriteError {
+        let cause = self.failure.get_or_init(|| cause.into());
         WriteError::Poisoned {
             cause: cause.clone(),
         }

@@ -77,7 +77,7 @@ impl Store {
     }
 
     /// Queues a transaction and returns. `reply` gets the outcome when it is durable, on the
-    /// writer thread (so it must be quick), or at once if the transaction is refused: with
+    /// writer thread (so it must be quick and must not panic), or at once if the transaction is refused: with
     /// [`WriteError::Busy`] when the queue is full. Replies come in the order of submission.
     pub fn submit(
         &self,

@@ -52,6 +52,7 @@ pub(crate) struct Writer {
 impl Writer {
     /// Works until the queue is closed and empty.
     pub(crate) fn run(mut self) {
+        let _guard = PanicGuard(self.shared.clone());
         while let Some(first) = self.queue.blocking_recv() {
             let batch = self.gather(first);
             self.write(batch);
@@ -126,7 +127,7 @@ impl Writer {
             .sum();
         if let Err(engine) = self.folder.tables.commit(rows.into_iter()) {
             tracing::error!(error = %engine, "failed to write to the store; it only reads from now on");
-            return Err(self.shared.poison(&engine));
+            return Err(self.shared.poison(&engine.to_string()));
         }
         let tallies = &self.shared.tallies;
         tallies.batches.fetch_add(1, Relaxed);
@@ -135,5 +136,17 @@ impl Writer {
         self.counters = counters;
         self.shared.set_counters(counters);
         Ok(())
+    }
+}
+
+/// A panic in a reply or in the watch function is a bug of the caller; it must not look like
+/// a store that was closed in order.
+struct PanicGuard(Arc<Shared>);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poison("the writer panicked");
+        }
     }
 }

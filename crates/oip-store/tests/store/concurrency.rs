@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use gun::Value;
-use oip_store::{Op, QUEUE_BYTES_MAX, Store, Transaction, WriteError};
+use oip_store::{Op, QUEUE_BYTES_MAX, Store, StoreOptions, Transaction, WriteError};
 
 use crate::support::{NOW, commit, graph, merge, open, reopen, text};
 
@@ -246,6 +246,21 @@ fn reply_may_drop_the_last_handle() {
     });
     drop(store);
     receiver.recv().unwrap();
+}
+
+#[test]
+fn writer_that_panicked_is_told_apart_from_a_closed_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = StoreOptions {
+        watch: Box::new(|change| panic!("a bug in the watch function met {change:?}")),
+        ..StoreOptions::default()
+    };
+    let store = Store::open(folder.path(), options).unwrap();
+    store.submit(merge("n", "k", 1.0, "v").into(), NOW, |_| ());
+    let closed = store.close().unwrap_err();
+    assert!(matches!(closed, WriteError::Poisoned { .. }), "{closed}");
+    let after = commit(&store, merge("n", "k", 2.0, "v"), NOW).unwrap_err();
+    assert!(matches!(after, WriteError::Poisoned { .. }), "{after}");
 }
 
 #[test]

@@ -204,6 +204,7 @@ fn record_comes_back_whole_and_an_update_moves_it_in_the_feed() {
     };
     let done = commit(&store, Op::PutRecord(tombstone.clone()), NOW).unwrap();
     assert_eq!(done.feed_head, 4);
+    store.close().unwrap();
     assert_eq!(*feed.borrow(), 4);
 
     let store = reopen(store, folder.path());
