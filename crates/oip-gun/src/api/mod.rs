@@ -11,6 +11,8 @@ mod parameters;
 mod router;
 mod routes;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use callers::{Access, LocalWriting};
 pub use error::ErrorBody;

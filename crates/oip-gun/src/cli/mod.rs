@@ -19,6 +19,9 @@ mod sync;
 mod table;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -42,7 +45,6 @@ Examples:
 #[command(
     name = "oip-gun",
     version,
-    about,
     after_help = EXAMPLES,
     subcommand_required = true,
     arg_required_else_help = true,
