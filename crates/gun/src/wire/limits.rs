@@ -34,7 +34,7 @@ pub enum OnFault {
 
 impl Limits {
     /// For connections that others opened. 8 MiB holds a record of 1 MiB as one text with
-    /// every character escaped; the other bounds keep the parsed form below 16 times that.
+    /// every character escaped; the bounds on nodes and keys bound the work of one merge.
     pub const ACCEPTED: Self = Self {
         frame_bytes_max: 8 << 20,
         messages_max: 10_000,

@@ -1,7 +1,10 @@
 //! The GUN protocol as a whole: recorded traffic, properties, convergence, requests.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod convergence;
 mod facts;
+mod forwarding;
 mod large;
 mod properties;
 mod relay;

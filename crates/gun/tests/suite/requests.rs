@@ -1,4 +1,4 @@
-//! What the local application asks and tells, gets that are passed on, and all the bounds.
+//! What the local application asks and tells, what is heard again, and the bounds.
 
 use gun::mesh::{
     Answer, CloseReason, Direction, Input, Loaded, Mesh, MeshConfig, Output, PeerId, SendKind,
@@ -12,7 +12,7 @@ use crate::relay::{Relay, random};
 use crate::store::Store;
 use crate::wire::node;
 
-const NOW: u64 = 1_795_400_000_000;
+pub(crate) const NOW: u64 = 1_795_400_000_000;
 
 fn soul(name: &str) -> Soul {
     Soul::new(name).unwrap()
@@ -23,7 +23,7 @@ fn graph(name: &str) -> Graph {
 }
 
 /// A relay with peer 1 dialled and peer 2 accepted.
-fn relay() -> Relay {
+pub(crate) fn relay() -> Relay {
     let mut relay = Relay::new(NOW);
     relay.open(1, Direction::Dialled);
     relay.open(2, Direction::Accepted);
@@ -40,7 +40,7 @@ fn ask(relay: &mut Relay, token: u64, name: &str) -> String {
     relay.taken(1)[0].id.clone().unwrap().to_string()
 }
 
-fn data(id: &str, to: &str, name: &str, more: &str) -> String {
+pub(crate) fn data(id: &str, to: &str, name: &str, more: &str) -> String {
     format!(
         r##"{{"#":"{id}","@":"{to}",{more}"put":{{"{name}":{{"_":{{"#":"{name}",">":{{"k":5}}}},"k":1}}}}}}"##
     )
@@ -224,88 +224,6 @@ fn a_missing_ack_and_an_error_are_told() {
     assert_eq!(relay.told(9), [Told::Err("no".into())]);
     relay.advance(NOW + 9_000);
     assert_eq!(relay.told(8), [Told::TimedOut]);
-}
-
-#[test]
-fn a_miss_is_told_at_once_and_asked_of_dialled_peers_only() {
-    let mut relay = relay();
-    relay.open(3, Direction::Accepted);
-    relay.taken(3);
-    relay.hear(2, r##"{"#":"g1","get":{"#":"s"}}"##);
-    assert_eq!(facts::of(&relay.taken(2)), ["none @g1"]);
-    assert!(relay.taken(3).is_empty());
-    let asked = relay.taken(1);
-    assert_eq!(facts::of(&asked), [r##"get {"#":"q","get":{"#":"s"}}"##]);
-    let id = asked[0].id.clone().unwrap();
-
-    // The same question again, from whomever, is not passed on again.
-    relay.hear(3, r##"{"#":"g2","get":{"#":"s"}}"##);
-    relay.hear(2, r##"{"#":"g3","get":{"#":"s"}}"##);
-    assert!(relay.taken(1).is_empty());
-    relay.taken(2);
-    relay.taken(3);
-
-    // The answer reaches all who asked, once each: not as a push too.
-    relay.hear(1, &data("d", &id.to_string(), "s", ""));
-    let graph = r##"{"s":{"_":{"#":"s",">":{"k":5}},"k":1}}"##;
-    assert_eq!(facts::of(&relay.taken(3)), [format!("data @g2 {graph}")]);
-    assert_eq!(
-        facts::of(&relay.taken(2)),
-        [format!("data @g1 {graph}"), format!("data @g3 {graph}")]
-    );
-    assert!(relay.taken(1).is_empty(), "no ack for what we asked for");
-}
-
-#[test]
-fn relays_that_dial_each_other_do_not_ask_in_circles() {
-    // Three of ours in a ring, each dialling the next; a client asks the first.
-    let mut relays: Vec<Relay> = (0..3)
-        .map(|n| {
-            Relay::with(
-                MeshConfig::new(format!("pid{n}")),
-                Store::default(),
-                NOW + n,
-            )
-        })
-        .collect();
-    for relay in &mut relays {
-        relay.open(1, Direction::Dialled);
-        relay.open(2, Direction::Accepted);
-        relay.all_taken();
-    }
-    relays[0].open(3, Direction::Accepted);
-    relays[0].hear(3, r##"{"#":"g1","get":{"#":"nowhere"}}"##);
-    let mut sent = 0;
-    loop {
-        let mut moved = Vec::new();
-        for (at, relay) in relays.iter_mut().enumerate() {
-            for (peer, message) in relay.all_taken() {
-                match peer {
-                    PeerId(1) => moved.push(((at + 1) % 3, 2, message)),
-                    PeerId(2) => moved.push(((at + 2) % 3, 1, message)),
-                    _ => {}
-                }
-            }
-        }
-        if moved.is_empty() {
-            break;
-        }
-        sent += moved.len();
-        assert!(sent < 100, "the question goes round and round");
-        for (to, peer, message) in moved {
-            relays[to].hear(peer, &encode(&message));
-        }
-    }
-    assert!(sent >= 4, "{sent}");
-}
-
-#[test]
-fn a_name_on_the_way_is_not_asked_again() {
-    let mut relay = relay();
-    relay.hear(1, r##"{"#":"h","dam":"?","pid":"upstream1"}"##);
-    relay.taken(1);
-    relay.hear(2, r##"{"#":"g1","><":"upstream1,other","get":{"#":"s"}}"##);
-    assert!(relay.taken(1).is_empty());
 }
 
 #[test]

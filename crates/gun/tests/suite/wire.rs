@@ -525,3 +525,60 @@ fn a_value_longer_than_a_frame_goes_alone() {
         .collect();
     assert_eq!(keys, [vec!["a"], vec!["b"], vec!["c"]]);
 }
+
+/// Operators look refusals up by the name in their metrics.
+#[test]
+fn each_refusal_is_a_row_of_the_table() {
+    use gun::graph::NameError;
+    use gun::wire::Reject;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/wire.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rejects = [
+        Reject::NotJson,
+        Reject::NotAMessage,
+        Reject::FrameTooLarge { max: 1 },
+        Reject::TooManyMessages { max: 1 },
+        Reject::TooManyNodes { max: 1 },
+        Reject::TooManyKeys { max: 1 },
+        Reject::TooDeep { max: 1 },
+        Reject::BadId,
+        Reject::DuplicateMember,
+        Reject::LoneSurrogate,
+        Reject::BadNumber,
+        Reject::Empty,
+        Reject::PutAndGet,
+        Reject::BadPut,
+        Reject::BadNode,
+        Reject::MissingMeta,
+        Reject::SoulMismatch,
+        Reject::MissingState,
+        Reject::BadState,
+        Reject::BadValue,
+        Reject::BadSoul(NameError::Empty),
+        Reject::BadKey(NameError::Empty),
+        Reject::BadGet,
+        Reject::SoulRange,
+        Reject::FutureState,
+        Reject::NotAdmitted,
+        Reject::Unverified,
+        Reject::Quota,
+        Reject::Busy,
+        Reject::StoreFailed,
+    ];
+    for reject in rejects {
+        let name = format!("`{}`", reject.name());
+        let rows: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("| `") && line.contains(&name))
+            .collect();
+        let [row] = rows[..] else {
+            panic!("{name}: {rows:?}")
+        };
+        let response = match reject.response() {
+            Response::Ack => "| ack |",
+            Response::Control => "| control |",
+            Response::Silence => "| - |",
+        };
+        assert!(row.contains(response), "{row}");
+    }
+}
