@@ -334,7 +334,8 @@ async fn watch(link: &Link, net: &Inner, ping: &Notify) -> End {
         if silent >= timers.silence_max {
             return End::Silent;
         }
-        if silent >= timers.ping_after && pinged_ms < meter.heard_ms() {
+        let last_try_ms = meter.heard_ms().max(pinged_ms);
+        if Duration::from_millis(now_ms.saturating_sub(last_try_ms)) >= timers.ping_after {
             pinged_ms = now_ms;
             ping.notify_one();
         }

@@ -296,6 +296,7 @@ impl Network {
         if let Some(link) = self.inner.link(peer) {
             let why = match reason {
                 CloseReason::Ourselves => "the connection leads to this node itself",
+                CloseReason::Behind => "the peer lost a push and has to ask anew",
             };
             link.close(CloseCause::Asked(why.to_owned()));
         }

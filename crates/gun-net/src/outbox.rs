@@ -207,8 +207,9 @@ fn weight(message: &Message) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gun::graph::Entry;
     use gun::wire::{Ack, MessageId, Put};
-    use gun::{Entry, Key, Node, Soul, State};
+    use gun::{Key, Node, Soul, State};
 
     fn ack() -> Message {
         Message::new(MessageId::from_random(1), Body::Ack(Ack::success()))

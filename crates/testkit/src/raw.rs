@@ -15,6 +15,32 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 /// How long a peer may take to accept a connection on loopback.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
+/// How long an answer has to stay as it is before it counts as whole: gun.js itself waits
+/// 99 ms, and its relays send the parts of an answer within a few.
+pub const SETTLE: Duration = Duration::from_millis(250);
+
+/// What one get has brought so far.
+struct Collected {
+    id: String,
+    soul: String,
+    ends: Instant,
+    node: Map<String, Value>,
+    /// A part without `%` has come.
+    ended: bool,
+}
+
+impl Collected {
+    fn left(&self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now())
+    }
+}
+
+/// What one answering message was.
+enum Part {
+    Data,
+    NotFound,
+}
+
 /// A plain connection to a GUN peer. Answers nothing by itself, not even the handshake.
 #[derive(Debug)]
 pub struct RawGun {
@@ -165,37 +191,81 @@ impl RawGun {
         .with_context(|| format!("no acknowledgement of put {id}"))
     }
 
-    /// Gets a soul and collects what the first peer answers: all values by key, over all
-    /// parts of the answer. `None` is "not found".
+    /// Gets a soul and collects what the peer answers: all values by key, over all parts of
+    /// the answer. `None` is "not found".
+    ///
+    /// A gun.js relay sends the *last* part of a node first (the one without `%`), and may
+    /// answer again from its disk: the answer counts as whole once such a part has come and
+    /// then nothing more for [`SETTLE`].
     ///
     /// # Errors
-    /// When the answer is not complete within `deadline`.
+    /// When the answer is not whole within `deadline`.
     pub async fn get(
         &mut self,
         soul: &str,
         deadline: Duration,
     ) -> Result<Option<Map<String, Value>>> {
-        let id = message_id();
-        let ends = Instant::now() + deadline;
-        self.send(&json!({"#": id, "get": {"#": soul}})).await?;
-        let mut node = Map::new();
+        let mut answer = self.ask(soul, deadline).await?;
         loop {
-            let left = ends.saturating_duration_since(Instant::now());
-            let answer = self
-                .find(left, |message| message["@"] == id.as_str())
-                .await
-                .with_context(|| format!("no complete answer to get {id} of {soul}"))?;
-            let Some(part) = answer.get("put").filter(|put| put.is_object()) else {
-                return Ok((!node.is_empty()).then_some(node));
-            };
-            if let Some(entries) = part[soul].as_object() {
-                let entries = entries.iter().filter(|(key, _)| *key != "_");
-                node.extend(entries.map(|(key, value)| (key.clone(), value.clone())));
-            }
-            if answer.get("%").is_none() {
-                return Ok(Some(node));
+            let patience = if answer.ended { SETTLE } else { answer.left() };
+            match self.collect(&mut answer, patience).await {
+                Ok(Part::Data) => {}
+                Ok(Part::NotFound) => break,
+                Err(_) if answer.ended => break,
+                Err(error) => return Err(error),
             }
         }
+        Ok((!answer.node.is_empty()).then_some(answer.node))
+    }
+
+    /// Gets a soul and collects what the peer answers until `whole` holds for it.
+    ///
+    /// # Errors
+    /// When it does not hold within `deadline`; the message shows what came.
+    pub async fn get_until(
+        &mut self,
+        soul: &str,
+        deadline: Duration,
+        whole: impl Fn(&Map<String, Value>) -> bool,
+    ) -> Result<Map<String, Value>> {
+        let mut answer = self.ask(soul, deadline).await?;
+        while !whole(&answer.node) {
+            let left = answer.left();
+            let collected = self.collect(&mut answer, left).await;
+            collected.with_context(|| format!("only this came: {:?}", answer.node))?;
+        }
+        Ok(answer.node)
+    }
+
+    async fn ask(&mut self, soul: &str, deadline: Duration) -> Result<Collected> {
+        let id = message_id();
+        self.send(&json!({"#": id, "get": {"#": soul}})).await?;
+        Ok(Collected {
+            id,
+            soul: soul.to_owned(),
+            ends: Instant::now() + deadline,
+            node: Map::new(),
+            ended: false,
+        })
+    }
+
+    /// Takes the next message that answers, and adds what it holds.
+    async fn collect(&mut self, answer: &mut Collected, patience: Duration) -> Result<Part> {
+        let message = self
+            .find(patience, |message| message["@"] == answer.id.as_str())
+            .await
+            .with_context(|| format!("no whole answer to get {} of {}", answer.id, answer.soul))?;
+        let Some(part) = message.get("put").filter(|put| put.is_object()) else {
+            return Ok(Part::NotFound);
+        };
+        if let Some(entries) = part[&answer.soul].as_object() {
+            let entries = entries.iter().filter(|(key, _)| *key != "_");
+            answer
+                .node
+                .extend(entries.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        answer.ended |= message.get("%").is_none();
+        Ok(Part::Data)
     }
 
     /// Closes the connection properly.
