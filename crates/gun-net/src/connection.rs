@@ -133,8 +133,15 @@ where
     };
     let goodbye = async {
         if let Ok(socket) = sink.reunite(stream) {
+            let timers = &net.config.timers;
+            let stopping = matches!(end, End::Stopping);
+            let grace = if stopping {
+                timers.farewell_max
+            } else {
+                timers.close_max
+            };
             // A peer that does not finish the closing handshake is cut off.
-            let _ = timeout(net.config.timers.close_max, part(socket, &end)).await;
+            let _ = timeout(grace, part(socket, &end)).await;
         }
     };
     tokio::join!(net.report(closed), goodbye);

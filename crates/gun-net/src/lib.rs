@@ -2,7 +2,7 @@
 //!
 //! * [`address`]: peers as the operator names them
 //! * [`network`]: the connections, their events, sending
-//! * [`relay`]: the WebSocket endpoint `/gun`
+//! * `relay`: the WebSocket endpoint `/gun`
 //! * [`server`]: the accept loop of every HTTP port, with timers and caps
 //! * [`status`]: what is known about each link
 //!

@@ -85,6 +85,9 @@ pub struct Timers {
     pub drain_max: Duration,
     /// How long the closing handshake may take.
     pub close_max: Duration,
+    /// The same when the node stops: a gun.js client dials once, 2 s after it was closed, and
+    /// never again if that fails, so a restart has to be over by then.
+    pub farewell_max: Duration,
 }
 
 impl Default for Timers {
@@ -99,8 +102,9 @@ impl Default for Timers {
             silence_max: Duration::from_secs(75),
             stall_max: Duration::from_secs(60),
             watch_every: Duration::from_secs(5),
-            drain_max: Duration::from_secs(3),
+            drain_max: Duration::from_secs(1),
             close_max: Duration::from_secs(2),
+            farewell_max: Duration::from_millis(250),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! * [`poll`]: waiting for a fact within a deadline
 //! * [`process`]: a child process that can't outlive its test
-//! * [`interop`]: whether the outside judges (Node.js with the `gun` package) are here
+//! * [`mod@interop`]: whether the outside judges (Node.js with the `gun` package) are here
 //! * [`relay`]: a real gun.js relay
 //! * [`client`]: a real gun.js client, as in a browser
 //! * [`raw`]: a GUN client that sends and shows plain frames

@@ -340,3 +340,27 @@ async fn stopping_sends_what_is_queued_and_says_goodbye() -> Result<()> {
     drop(raw);
     stopping.await?
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_that_do_not_answer_the_goodbye_hold_up_a_stop_for_less_than_two_seconds()
+-> Result<()> {
+    let mut net = Harness::start(NetConfig::new(Vec::new())).await?;
+    let _mute = RawGun::connect(&net.url()).await?;
+    net.opened().await?;
+    let _never_reads = RawGun::connect(&net.url()).await?;
+    let (stuck, ..) = net.opened().await?;
+    let text = "x".repeat(20_000);
+    for _ in 0..2_000 {
+        net.network
+            .send(stuck, news("s", "k", &text), SendKind::Push);
+        tokio::task::yield_now().await;
+    }
+    let stopping = std::time::Instant::now();
+    net.stop().await?;
+    assert!(
+        stopping.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        stopping.elapsed()
+    );
+    Ok(())
+}
