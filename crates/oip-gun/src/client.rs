@@ -229,3 +229,101 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::http::HeaderMap;
+    use axum::routing::get;
+    use serde_json::{Value, json};
+
+    /// Serves `router` on a free port for the length of the test.
+    async fn serve(router: Router) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
+    }
+
+    #[test]
+    fn only_http_addresses_are_taken() {
+        for url in [
+            "",
+            "127.0.0.1:3005",
+            "ws://127.0.0.1:8765/gun",
+            "http://",
+            "http://a/?x=1",
+        ] {
+            let error = Client::new(url, None).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "{url:?} is not the address of a node: give one such as http://127.0.0.1:3005"
+                )
+            );
+        }
+        for url in ["http://127.0.0.1:3005", "https://node.example/oip/"] {
+            let client = Client::new(url, None).unwrap();
+            assert_eq!(client.url(), url.trim_end_matches('/'));
+        }
+    }
+
+    #[test]
+    fn a_path_in_front_of_the_api_is_kept_and_parameters_are_escaped() {
+        let client = Client::new("https://node.example/oip/", None).unwrap();
+        assert_eq!(
+            client
+                .address("/api/records", &[("search", "a&b c")])
+                .as_str(),
+            "https://node.example/oip/api/records?search=a%26b+c"
+        );
+    }
+
+    #[test]
+    fn loopback_is_told_from_everything_else() {
+        let cases = [
+            ("http://localhost:1", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:1", true),
+            ("http://localhost.example", false),
+            ("http://10.0.0.1", false),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(is_loopback(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_token_is_sent_and_the_answer_is_read() {
+        let router = Router::new().route(
+            "/api/health",
+            get(|headers: HeaderMap| async move {
+                let token = headers["authorization"].to_str().unwrap().to_owned();
+                axum::Json(json!({"token": token}))
+            }),
+        );
+        let token = AdminToken::new("a-token").unwrap();
+        let client = Client::new(&serve(router).await, Some(token)).unwrap();
+        let answer: Value = client.get("/api/health", &[]).await.unwrap();
+        assert_eq!(answer, json!({"token": "Bearer a-token"}));
+    }
+
+    #[tokio::test]
+    async fn something_else_on_the_port_is_not_taken_for_a_node() {
+        let router = Router::new().route("/api/health", get(async || "hello"));
+        let url = serve(router).await;
+        let client = Client::new(&url, None).unwrap();
+        for (path, status) in [("/api/health", 200), ("/api/records", 404)] {
+            let error = client.get::<Value>(path, &[]).await.unwrap_err();
+            assert_eq!(error.reason(), "not-a-node");
+            let message = error.to_string();
+            assert!(
+                message.contains(&format!(
+                    "{url} is not an oip-gun node: HTTP status {status}"
+                )),
+                "{message}"
+            );
+        }
+    }
+}

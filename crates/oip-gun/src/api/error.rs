@@ -81,8 +81,8 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        // Transparent wrappers repeat the text of what they wrap.
-        if !text.ends_with(&cause_text) {
+        // Some messages name their cause themselves.
+        if !text.contains(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }

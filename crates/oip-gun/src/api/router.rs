@@ -8,8 +8,7 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Router};
 use tokio::sync::Semaphore;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -17,7 +16,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiError;
-use super::routes::{delete_record, health, metrics, new_record, record_types, records, sync};
+use super::routes::{
+    delete_record, description, health, metrics, new_record, record_types, records, sync,
+};
 use super::state::ApiState;
 
 /// Requests under way at a time. Each holds a task and its answer; beyond this, waiting in line
@@ -77,6 +78,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(health::health))
         .routes(routes!(health::gun_sync))
         .routes(routes!(metrics::metrics))
+        .routes(routes!(description::description))
         .route_layer(timed(REQUEST_TIME_MAX));
     let long = OpenApiRouter::new()
         .routes(routes!(sync::force))
@@ -95,10 +97,7 @@ pub fn router(state: ApiState) -> Router {
     let (routes, description) = documented().split_for_parts();
     let turns = Arc::new(Semaphore::new(REQUESTS_MAX));
     routes
-        .route(
-            OPENAPI_PATH,
-            get(move || std::future::ready(Json(description.clone()))),
-        )
+        .layer(Extension(Arc::new(description)))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(move |request, next| {

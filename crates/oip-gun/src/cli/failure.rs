@@ -10,22 +10,26 @@ use crate::settings::SettingsError;
 
 /// Writes `error` and gives the exit code for it.
 pub(super) fn report(error: &anyhow::Error, output: Output) -> ExitCode {
-    let message = message(error);
-    eprintln!("error: {}", output::printable(&message));
+    tell(error);
     if output == Output::Json {
-        let body = ErrorBody {
-            error: message,
-            reason: reason(error).to_owned(),
-        };
         // The message has reached stderr already; there is nobody else to tell.
-        let _ = output::json(&body);
+        let _ = output::json(&body(error));
     }
     ExitCode::FAILURE
 }
 
-/// The error and its causes in one line.
-fn message(error: &anyhow::Error) -> String {
-    crate::api::causes(error.as_ref())
+/// Writes `error` for people.
+pub(super) fn tell(error: &anyhow::Error) {
+    let message = crate::api::causes(error.as_ref());
+    eprintln!("error: {}", output::printable(&message));
+}
+
+/// `error` for programs.
+pub(super) fn body(error: &anyhow::Error) -> ErrorBody {
+    ErrorBody {
+        error: crate::api::causes(error.as_ref()),
+        reason: reason(error).to_owned(),
+    }
 }
 
 fn reason(error: &anyhow::Error) -> &str {

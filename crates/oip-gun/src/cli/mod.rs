@@ -35,7 +35,7 @@ Examples:
   oip-gun serve                                a node on 127.0.0.1, API 3005, relay 8765
   oip-gun serve --peer wss://relay.example/gun a node that dials a relay
   oip-gun publish post.json --type post        publish a record on the running node
-  oip-gun search \"tidal gauge\"                 find records of all nodes
+  oip-gun search tidal gauge                   find records of all nodes
   oip-gun status                               is it healthy, and if not, why
 
 `oip-gun VERB --help` shows what a verb takes, with examples.";

@@ -13,8 +13,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::connection::ConnectionArgs;
+use super::failure;
 use super::inputs::{self, Input, Naming, Source, Unreadable};
 use super::output::{self, Output};
+use crate::api::ErrorBody;
 use crate::client::{Client, ClientError};
 
 /// Records under way at a time: the node commits what arrives together with one sync of the
@@ -55,6 +57,9 @@ pub(super) struct PublishArgs {
 struct Report {
     published: Vec<Published>,
     refused: Vec<Refused>,
+    /// Why the rest was not tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<ErrorBody>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +88,7 @@ pub(super) async fn run(args: PublishArgs, output: Output) -> anyhow::Result<Exi
     let mut report = Report::default();
     let published = publish_all(&client, &sources, &progress, &mut report).await;
     progress.bar.finish_and_clear();
+    report.stopped = published.as_ref().err().map(failure::body);
     if output == Output::Json {
         output::json(&report)?;
     } else if report.published.len() + report.refused.len() > 1 {
@@ -92,8 +98,10 @@ pub(super) async fn run(args: PublishArgs, output: Output) -> anyhow::Result<Exi
             report.refused.len()
         ))?;
     }
-    published?;
-    Ok(if report.refused.is_empty() {
+    if let Err(error) = published {
+        failure::tell(&error);
+    }
+    Ok(if report.refused.is_empty() && report.stopped.is_none() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

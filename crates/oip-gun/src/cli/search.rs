@@ -14,7 +14,7 @@ const NAME_CHARS_MAX: usize = 48;
 
 const EXAMPLES: &str = "\
 Examples:
-  oip-gun search \"tidal gauge\"
+  oip-gun search tidal gauge
   oip-gun search --type recipe --tag barley --limit 5
   oip-gun search --sort date:asc --page 2
   oip-gun search lemon --json | jq '.records[].oip.did'";
@@ -24,7 +24,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct SearchArgs {
     /// Words to find; all of them must occur [default: every record]
-    text: Option<String>,
+    text: Vec<String>,
     /// Only records of this type
     #[arg(long = "type", value_name = "TYPE")]
     record_type: Option<String>,
@@ -45,9 +45,10 @@ pub(super) struct SearchArgs {
 }
 
 pub(super) async fn run(args: SearchArgs, output: Output) -> anyhow::Result<ExitCode> {
+    let text = (!args.text.is_empty()).then(|| args.text.join(" "));
     let tags = (!args.tag.is_empty()).then(|| args.tag.join(","));
     let given = [
-        ("search", &args.text),
+        ("search", &text),
         ("recordType", &args.record_type),
         ("tags", &tags),
         ("limit", &args.limit),

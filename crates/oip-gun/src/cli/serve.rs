@@ -30,8 +30,8 @@ use crate::settings::{AdminToken, Flags, Layers, Setting, Settings};
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(20);
 /// A token shorter than this can be guessed by trying.
 const TOKEN_CHARS_SAFE: usize = 16;
-/// What is logged when RUST_LOG doesn't say.
-const LOG_DEFAULT: &str = "info,tantivy=warn,hyper=warn";
+/// What is logged when RUST_LOG doesn't say: the node's own words, and what its libraries warn of.
+const LOG_DEFAULT: &str = "info,fjall=warn,lsm_tree=warn,tantivy=warn,hyper=warn";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,6 +1,7 @@
 //! The routes, one file per resource.
 
 pub(super) mod delete_record;
+pub(super) mod description;
 pub(super) mod health;
 pub(super) mod metrics;
 pub(super) mod new_record;

@@ -1,0 +1,19 @@
+//! `GET /api/openapi.json`: the description of the API, this route included.
+
+use std::sync::Arc;
+
+use axum::{Extension, Json};
+use utoipa::openapi::OpenApi;
+
+/// This description
+#[utoipa::path(
+    get,
+    path = "/api/openapi.json",
+    tag = "health",
+    responses((status = 200, description = "The API as OpenAPI 3.1", body = Object))
+)]
+pub(in super::super) async fn description(
+    Extension(description): Extension<Arc<OpenApi>>,
+) -> Json<Arc<OpenApi>> {
+    Json(description)
+}

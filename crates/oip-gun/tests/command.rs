@@ -1,0 +1,291 @@
+//! The binary as its users meet it: ready line, signals, refusals at start, and the verbs
+//! against a running node.
+
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{NodeOptions, NodeProcess, wait_until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_oip-gun");
+/// The longest anything here may take on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn node() -> NodeProcess {
+    NodeProcess::start(BINARY, NodeOptions::named("a"))
+        .await
+        .unwrap()
+}
+
+/// Runs the binary in `folder` with nothing of this process's environment.
+async fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let command = Command::new(BINARY)
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .kill_on_drop(true)
+        .output();
+    tokio::time::timeout(PATIENCE, command)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+/// Runs a verb against `node` with `--json`: its exit code and what it answers.
+async fn verb(node: &NodeProcess, arguments: &[&str]) -> (Option<i32>, Value) {
+    let arguments = [arguments, &["--json", "--url", node.api()]].concat();
+    let output = run(node.folder(), &arguments).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    let answer =
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{arguments:?} wrote {text:?}"));
+    (output.status.code(), answer)
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn a_node_says_once_that_it_is_ready_and_ends_with_0_when_told_to() {
+    let mut node = node().await;
+    assert!(node.api().starts_with("http://127.0.0.1:"));
+    assert!(node.relay().starts_with("ws://127.0.0.1:") && node.relay().ends_with("/gun"));
+    assert_eq!(node.terminate().await.unwrap(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_node_at_once() {
+    let mut node = node().await;
+    // A request that never ends keeps the drain waiting.
+    let address = node.api().strip_prefix("http://").unwrap().to_owned();
+    let mut caller = TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /api/records/newRecord?recordType=post HTTP/1.1\r\nHost: {address}\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    );
+    caller.write_all(head.as_bytes()).await.unwrap();
+    // The node asks for the body: the request is under way.
+    let mut answer = [0; 12];
+    caller.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    interrupt(&node).await;
+    wait_until(PATIENCE, "the node stops listening", || async {
+        match TcpStream::connect(&address).await {
+            Ok(_) => Err("it still listens"),
+            Err(_) => Ok(()),
+        }
+    })
+    .await;
+    // The testkit's own SIGTERM is the second signal.
+    assert_eq!(node.terminate().await.unwrap(), Some(130));
+}
+
+async fn interrupt(node: &NodeProcess) {
+    let id = node.id().unwrap().to_string();
+    let status = Command::new("kill").args(["-INT", &id]).status().await;
+    assert!(status.unwrap().success());
+}
+
+#[tokio::test]
+async fn what_keeps_a_node_from_starting_is_named_with_the_cure() {
+    let node = node().await;
+    let folder = node.folder();
+    let api_port = node.api().rsplit(':').next().unwrap().to_owned();
+    let relay_port = node.relay().rsplit(':').next().unwrap();
+    let relay_port = relay_port.strip_suffix("/gun").unwrap();
+    std::fs::write(folder.join("wallet.json"), "{}").unwrap();
+    std::fs::write(folder.join("oip.toml"), "[relay]\nprot = 1").unwrap();
+    let cases: [(&[&str], &[&str]); 6] = [
+        (
+            &["--port", &api_port, "--relay-port=0", "--data-dir=other"],
+            &[
+                "the API can't listen on 127.0.0.1:",
+                "another process has this port",
+                "--port or PORT",
+            ],
+        ),
+        (
+            &["--port=0", "--relay-port", relay_port, "--data-dir=other"],
+            &["failed to listen on 127.0.0.1:", "GUN_RELAY_PORT"],
+        ),
+        (
+            &["--port=0", "--relay-port=0", "--data-dir=data"],
+            &[
+                "data/store is in use by another process",
+                "a data folder of its own",
+            ],
+        ),
+        (
+            &[
+                "--port=0",
+                "--relay-port=0",
+                "--data-dir=other",
+                "--wallet-file=wallet.json",
+            ],
+            &[
+                "the wallet wallet.json (WALLET_FILE) is not usable",
+                "Arweave RSA key",
+            ],
+        ),
+        (
+            &["--port=0", "--relay-port=0", "--config=oip.toml"],
+            &["oip.toml, line 2, column 1: unknown field `prot`, expected one of `bind`"],
+        ),
+        (
+            &["--port=0", "--relay-port=0", "--sync-interval=1"],
+            &["sync.interval_ms \"1\" (given by --sync-interval) is under 100 ms"],
+        ),
+    ];
+    for (arguments, parts) in cases {
+        let arguments = [&["serve"], arguments].concat();
+        let output = run(folder, &arguments).await;
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+        for part in parts {
+            assert!(stderr(&output).contains(part), "{}", stderr(&output));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_ends_with_the_process_that_holds_its_stdin() {
+    let folder = tempfile::tempdir().unwrap();
+    // `output` gives no stdin at all.
+    let arguments = ["serve", "--port=0", "--relay-port=0", "--stop-on-stdin-end"];
+    let output = run(folder.path(), &arguments).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn the_verbs_do_the_whole_life_of_a_record() {
+    let node = node().await;
+    let folder = node.folder().join("records");
+    std::fs::create_dir(&folder).unwrap();
+    let files = [
+        (
+            "a.json",
+            json!({"basic": {"name": "Tide table"}, "post": {}}),
+        ),
+        (
+            "b.json",
+            json!({"basic": {"name": "Diary"}, "post": {}, "accessControl": {"access_level": "private"}}),
+        ),
+        (
+            "c.json",
+            json!({"basic": {"name": "Barley pot"}, "recipe": {"ingredient": ["barley"]}}),
+        ),
+    ];
+    for (name, record) in &files {
+        std::fs::write(folder.join(name), record.to_string()).unwrap();
+    }
+    let (code, report) = verb(&node, &["publish", "records"]).await;
+    assert_eq!(code, Some(1), "one of them is refused");
+    assert_eq!(report["published"].as_array().unwrap().len(), 2);
+    assert_eq!(report["refused"][0]["input"], "records/b.json");
+    assert_eq!(report["refused"][0]["reason"], "private");
+
+    let published = report["published"].as_array().unwrap();
+    let recipe = published.iter().find(|row| row["recordType"] == "recipe");
+    let did = recipe.unwrap()["did"].as_str().unwrap().to_owned();
+    let (code, record) = verb(&node, &["get", &did]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(record["data"], files[2].1);
+
+    wait_until(PATIENCE, "the recipe is searchable", || async {
+        let (_, page) = verb(&node, &["search", "barley", "pot", "--type", "recipe"]).await;
+        if page["records"][0]["oip"]["did"] == did.as_str() {
+            Ok(())
+        } else {
+            Err(page.to_string())
+        }
+    })
+    .await;
+
+    let (code, sweep) = verb(&node, &["sync"]).await;
+    assert_eq!(
+        (code, &sweep["message"]),
+        (Some(0), &json!("Sync cycle completed"))
+    );
+    let (code, status) = verb(&node, &["status"]).await;
+    assert_eq!(
+        (code, &status["sync"]["status"]),
+        (Some(0), &json!("healthy"))
+    );
+
+    let (code, deleted) = verb(&node, &["delete", &did]).await;
+    assert_eq!((code, &deleted["success"]), (Some(0), &json!(true)));
+    let (code, gone) = verb(&node, &["get", &did]).await;
+    assert_eq!(code, Some(1));
+    assert!(gone["error"].as_str().unwrap().contains("holds no record"));
+    let (code, unknown) = verb(&node, &["delete", &did]).await;
+    assert_eq!(
+        (code, &unknown["reason"]),
+        (Some(1), &json!("unknown-record"))
+    );
+}
+
+#[tokio::test]
+async fn a_verb_without_a_node_says_how_to_start_one() {
+    let folder = tempfile::tempdir().unwrap();
+    // A port that was free a moment ago.
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let url = format!("http://127.0.0.1:{port}");
+    let output = run(folder.path(), &["status", "--url", &url, "--json"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    assert!(
+        message.contains(&format!("no node answers at {url}")),
+        "{message}"
+    );
+    assert!(
+        message.contains("Start one with `oip-gun serve`"),
+        "{message}"
+    );
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["reason"], "unreachable");
+}
+
+#[tokio::test]
+async fn a_token_that_was_set_guards_writing_and_the_verbs_find_it() {
+    let options =
+        NodeOptions::named("guarded").env("OIP_GUN_ADMIN_TOKEN", "a-token-of-the-operator");
+    let node = NodeProcess::start(BINARY, options).await.unwrap();
+    std::fs::write(node.folder().join("post.json"), r#"{"post":{"x":1}}"#).unwrap();
+    let (code, answer) = verb(&node, &["publish", "post.json"]).await;
+    assert_eq!(code, Some(1), "{answer}");
+    assert_eq!(answer["stopped"]["reason"], "token-missing");
+
+    let token = "[api]\nadmin_token = \"a-token-of-the-operator\"";
+    std::fs::write(node.folder().join("client.toml"), token).unwrap();
+    let (code, answer) = verb(&node, &["publish", "post.json", "--config", "client.toml"]).await;
+    assert_eq!(code, Some(0), "{answer}");
+}
+
+#[tokio::test]
+async fn a_node_that_others_can_reach_makes_a_token_that_the_verbs_on_its_machine_use() {
+    let options = NodeOptions::named("open").env("OIP_GUN_BIND", "0.0.0.0");
+    let node = NodeProcess::start(BINARY, options).await.unwrap();
+    let url = node.api().replace("0.0.0.0", "127.0.0.1");
+    std::fs::write(node.folder().join("post.json"), r#"{"post":{"x":1}}"#).unwrap();
+    let publish = ["publish", "post.json", "--url", &url];
+    let refused = run(node.folder(), &publish).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("this needs the admin token"),
+        "{}",
+        stderr(&refused)
+    );
+    let published = run(
+        node.folder(),
+        &[&publish[..], &["--data-dir", "data"]].concat(),
+    )
+    .await;
+    assert_eq!(published.status.code(), Some(0), "{}", stderr(&published));
+}
