@@ -1,6 +1,11 @@
 //! The binary as its users meet it: ready line, signals, refusals at start, and the verbs
 //! against a running node.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends at the first thing that is not as it must be"
+)]
+
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;

@@ -95,7 +95,7 @@ impl Report {
         let mut parts: Vec<String> = self.set_ups.iter().map(SetUp::text).collect();
         if let Some(why) = self.first_refusal() {
             parts.push(format!(
-                "Records that ask for privacy are refused in this version, and nothing of them is written: {why}"
+                "Records that ask for privacy are refused in this version: {why}."
             ));
         }
         parts.push(

@@ -2,7 +2,7 @@
 //!
 //! [`definition`] is the one list of settings with their names in each layer, [`layers`] collects
 //! what was given and where, [`interpret`] turns the texts into values or names the fault, its
-//! place and the cure. No other module reads the environment.
+//! place and the cure; `docs/settings.md` lists them for operators. No other module reads the environment.
 
 mod definition;
 mod error;

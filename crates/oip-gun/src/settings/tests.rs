@@ -511,3 +511,21 @@ fn clients_reach_a_node_on_every_interface_over_loopback() {
         .unwrap();
     assert_eq!(layers.api_address().unwrap().to_string(), "127.0.0.1:4000");
 }
+
+#[test]
+fn the_settings_page_names_every_setting_and_its_example_is_sound() {
+    let page = include_str!("../../../../docs/settings.md");
+    for setting in Setting::ALL {
+        let flag = setting
+            .flag()
+            .map_or(String::new(), |flag| format!("`{flag}`"));
+        let row = format!("| `{}` | `{}` | {flag}", setting.key(), setting.variable());
+        assert!(page.contains(&row), "{row}");
+    }
+    let example = page
+        .split("```")
+        .nth(1)
+        .and_then(|block| block.strip_prefix("toml\n"));
+    let settings = Given::new().file(example.unwrap()).settings().unwrap();
+    assert_eq!(settings.node.peers.len(), 2);
+}

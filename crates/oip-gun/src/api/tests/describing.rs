@@ -7,7 +7,9 @@ use super::*;
 
 #[test]
 fn the_description_is_the_one_that_was_reviewed() {
-    let description = serde_json::to_value(openapi()).unwrap();
+    let mut description = serde_json::to_value(openapi()).unwrap();
+    // A release changes it, and that is no change of the API.
+    description["info"]["version"] = json!("of the crate");
     insta::assert_json_snapshot!("openapi", description);
 }
 
