@@ -1,7 +1,7 @@
 //! The HTTP API of the node, in the shapes of the deployed nodes (`docs/api.md`).
 //!
-//! [`router`] puts the routes behind the limits on requests, [`callers`] decides who may do what,
-//! [`error`] is the one form of every refusal, [`parameters`] and [`body`] read what callers send.
+//! `router` puts the routes behind the limits on requests, `callers` decides who may do what,
+//! `error` is the one form of every refusal, `parameters` and `body` read what callers send.
 //! The node decides on records; nothing here knows their rules.
 
 mod body;

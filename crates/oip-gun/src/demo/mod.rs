@@ -1,8 +1,8 @@
 //! Two real nodes on loopback, with and without a gun.js relay between them: every record that
 //! ships with the project is published on A and awaited on B, one is edited, one deleted.
 //!
-//! [`processes`] starts and ends the processes, [`journey`] does the work and keeps the times,
-//! [`compare`] holds what arrived against what was submitted, [`report`] shows it. Nothing
+//! `processes` starts and ends the processes, `journey` does the work and keeps the times,
+//! `compare` holds what arrived against what was submitted, `report` shows it. Nothing
 //! outlives the demo: each process ends with the pipe to it, each folder is temporary.
 
 mod compare;
