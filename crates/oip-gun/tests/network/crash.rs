@@ -103,7 +103,7 @@ async fn acknowledged_records_survive_kill_9_and_reach_the_other_node() {
 
 async fn total(node: &testkit::NodeProcess) -> u64 {
     let page = node.get("/api/records?limit=1").await.unwrap();
-    page.body["totalRecords"].as_u64().unwrap()
+    page.body["searchResults"].as_u64().unwrap()
 }
 
 /// Publishes until told to stop or the node is gone; returns what was acknowledged.

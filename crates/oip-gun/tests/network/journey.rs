@@ -136,10 +136,10 @@ pub(crate) async fn is_gone(node: &NodeProcess, record: &Published) {
             .map_err(|e| e.to_string())?;
         match (
             searched(node, &record.did, &record.record_type).await,
-            held.body["totalRecords"].as_u64(),
+            held.body["searchResults"].as_u64(),
         ) {
             (None, Some(0)) => Ok(()),
-            _ => Err("still found".to_owned()),
+            (found, total) => Err(format!("search finds {found:?}, {total:?} by DID; {}", health(node).await)),
         }
     })
     .await;
