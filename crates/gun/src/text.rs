@@ -15,6 +15,12 @@ pub fn push_number(out: &mut String, number: f64) {
 /// U+0000..U+001F are escaped.
 pub fn push_json_text(out: &mut String, text: &str) {
     out.push('"');
+    push_escaped(out, text);
+    out.push('"');
+}
+
+/// Appends what stands between the quotes of a JSON text.
+pub(crate) fn push_escaped(out: &mut String, text: &str) {
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {
         let short = match byte {
@@ -40,7 +46,6 @@ pub fn push_json_text(out: &mut String, text: &str) {
         plain_from = at + 1;
     }
     out.push_str(&text[plain_from..]);
-    out.push('"');
 }
 
 /// Appends the JSON text of a value as `JSON.stringify` writes it.

@@ -3,8 +3,8 @@
 
 use super::message::{Ack, Body, Dam, Message, Put};
 use super::query::{Get, Interest, KeyQuery, Lex, Order, SoulQuery};
-use crate::graph::{Entry, Graph, Node};
-use crate::text::{compare_utf16, push_json_text, push_number, push_value};
+use crate::graph::{Entry, Graph, Node, Value};
+use crate::text::{compare_utf16, push_escaped, push_json_text, push_number, push_value};
 
 /// The JSON text of a message.
 #[must_use]
@@ -148,12 +148,36 @@ fn push_node(out: &mut String, node: &Node) {
         }
         push_json_text(members.next(), entry.key.as_str());
         members.out.push(':');
-        push_value(members.out, &entry.value);
+        push_wire_value(members.out, &entry.value);
     }
     if !meta_written {
         push_meta(members.name("_"), node, &entries);
     }
     members.close();
+}
+
+/// Quotes that a text may hold and still be written as JavaScript writes it. To a gun.js node each
+/// `\"` is a parser step, so that a text with some 30,000 of them is lost there, as records in JSON
+/// soon are; `\u0022` means the same and costs no step.
+const QUOTES_PLAIN_MAX: usize = 1_000;
+
+fn push_wire_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Text(text)
+            if text.len() > QUOTES_PLAIN_MAX
+                && text.matches('"').nth(QUOTES_PLAIN_MAX).is_some() =>
+        {
+            out.push('"');
+            for (number, part) in text.split('"').enumerate() {
+                if number > 0 {
+                    out.push_str("\\u0022");
+                }
+                push_escaped(out, part);
+            }
+            out.push('"');
+        }
+        _ => push_value(out, value),
+    }
 }
 
 fn push_meta(out: &mut String, node: &Node, entries: &[&Entry]) {
@@ -225,3 +249,19 @@ pub(super) const ENVELOPE_CHARS_MAX: usize = {
     // Names, quotes and brackets, two ids with every byte escaped, a hash and an `ok`.
     128 + 3 * 6 * super::message::ID_BYTES_MAX
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_many_quotes_is_written_without_any_and_reads_the_same() {
+        for quotes in [QUOTES_PLAIN_MAX, QUOTES_PLAIN_MAX + 1, 40_000] {
+            let text = "\\\"\n".repeat(quotes);
+            let mut out = String::new();
+            push_wire_value(&mut out, &Value::text(text.as_str()));
+            assert_eq!(out.contains("u0022"), quotes > QUOTES_PLAIN_MAX);
+            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        }
+    }
+}

@@ -81,6 +81,8 @@ impl Judge {
             Ok(Candidate::Whole(raw)) => raw,
             Ok(Candidate::NotYet { missing }) => {
                 return Ok(match asked {
+                    // Nothing in particular is missing: the node itself is not whole yet.
+                    Asked::NotYet if missing.is_empty() => Judgement::Fetch(vec![soul.clone()]),
                     Asked::NotYet => Judgement::Fetch(missing),
                     Asked::Already => Judgement::Absent,
                 });
