@@ -23,10 +23,10 @@ use crate::meter::{Clock, Meter, Meters};
 use crate::outbox::{Offer, Outbox, OutboxLimits};
 use crate::status::{LinkPhase, LinkStatus, Traffic};
 
-/// Bytes of frames that were read and not yet handled, over all connections: enough to keep
-/// the application busy, and the parsed form (up to 16 times as large) within the memory of a
-/// small machine.
-const INBOUND_BYTES_MAX: usize = 32 << 20;
+/// Bytes of frames that were read and not yet handled, over all connections: room for the largest
+/// frame of an accepted peer, enough to keep the application busy, and the parsed form (up to 16
+/// times as large for many small values) within the memory of a small machine.
+const INBOUND_BYTES_MAX: usize = 40 << 20;
 
 /// How the network is set up.
 #[derive(Debug, Clone)]

@@ -18,7 +18,8 @@ pub struct OutboxLimits {
     /// Messages in one outbox. A gun.js client keeps up to 50,000 puts under way, whose acks
     /// may fall due at once.
     pub messages_max: usize,
-    /// Bytes in one outbox: twice the largest text that a peer may have put.
+    /// Bytes in one outbox: six of the largest records, since a node that fetches records asks
+    /// for at least four at a time.
     pub bytes_max: usize,
     /// News may fill at most this share, in percent, so that there is room for answers.
     pub push_percent: usize,
@@ -33,7 +34,7 @@ impl Default for OutboxLimits {
     fn default() -> Self {
         Self {
             messages_max: 65_536,
-            bytes_max: 16 << 20,
+            bytes_max: 48 << 20,
             push_percent: 50,
             total_bytes_max: 256 << 20,
             floor_bytes: 256 << 10,

@@ -33,10 +33,11 @@ pub enum OnFault {
 }
 
 impl Limits {
-    /// For connections that others opened. 8 MiB holds a record of 1 MiB as one text with
-    /// every character escaped; the bounds on nodes and keys bound the work of one merge.
+    /// For connections that others opened. 40 MiB holds the largest record, 8 MiB of JSON, as
+    /// one text in which every character is escaped (`\"` becomes eight characters), with room
+    /// for what stands beside it; the bounds on nodes and keys bound the work of one merge.
     pub const ACCEPTED: Self = Self {
-        frame_bytes_max: 8 << 20,
+        frame_bytes_max: 40 << 20,
         messages_max: 10_000,
         nodes_max: 10_000,
         keys_max: 20_000,

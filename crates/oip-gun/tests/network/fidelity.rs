@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::journey::{arrives, node, publish};
+use crate::journey::{ARRIVAL, Published, arrives, node, publish};
 
 fn hard_cases() -> Vec<Value> {
     let planes: String = (0..=16_u32)
@@ -72,4 +72,43 @@ async fn every_json_value_survives_a_gun_js_relay() {
         let record = publish(&a, "post", &format!("hard-{number}"), &data).await;
         arrives(&b, &record).await;
     }
+}
+
+#[tokio::test]
+async fn the_largest_records_arrive_by_push_and_by_fetch() {
+    let a = node("a", "").await;
+    // Nearly the record limit, and the worst text for every encoding on the way.
+    let worst =
+        json!({"basic": {"name": "worst"}, "post": {"articleText": "\"".repeat(3_900_000)}});
+    let mut records = vec![publish(&a, "post", "worst", &worst).await];
+    for number in 0..24 {
+        let data = json!({"basic": {"name": format!("large {number}")}, "post": {"articleText": "tide ".repeat(200_000)}});
+        records.push(publish(&a, "post", &format!("large-{number}"), &data).await);
+    }
+    // B dials A, so it has to ask for every one of them.
+    let b = node("b", a.relay()).await;
+    for record in &records {
+        is_held(&b, record).await;
+    }
+    // Now the publisher dials: what it made is told to D without a question.
+    let d = node("d", "").await;
+    let c = node("c", d.relay()).await;
+    let told = publish(&c, "post", "worst", &worst).await;
+    is_held(&d, &told).await;
+}
+
+/// Waits until the node holds the record; asks by DID, since a page of such records is large.
+async fn is_held(node: &testkit::NodeProcess, record: &Published) {
+    testkit::wait_until(ARRIVAL, &format!("{} is held", record.did), || async {
+        let answer = node
+            .get(&format!("/api/records?did={}", record.did))
+            .await
+            .map_err(|e| e.to_string())?;
+        if answer.body["records"][0]["data"] == record.data {
+            Ok(())
+        } else {
+            Err("not there".to_owned())
+        }
+    })
+    .await;
 }

@@ -139,7 +139,10 @@ pub(crate) async fn is_gone(node: &NodeProcess, record: &Published) {
             held.body["searchResults"].as_u64(),
         ) {
             (None, Some(0)) => Ok(()),
-            (found, total) => Err(format!("search finds {found:?}, {total:?} by DID; {}", health(node).await)),
+            (found, total) => Err(format!(
+                "search finds {found:?}, {total:?} by DID; {}",
+                health(node).await
+            )),
         }
     })
     .await;

@@ -6,9 +6,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gun::Soul;
 use gun::mesh::PeerId;
 use gun::wire::Get;
+use gun::{Graph, Soul};
 use oip_record::Reject;
 use oip_record::order::SignatureClass;
 use oip_store::{Committed, Op, QuarantineRow, RecordRow, Transaction, WantedRow, WriteError};
@@ -26,9 +26,18 @@ use crate::registry::Notice;
 /// Candidates judged at a time: signatures of one batch are checked on all cores.
 const BATCH_MAX: usize = 256;
 
-/// Candidates being fetched at a time. At 1 KB each this keeps a relay's pipeline full without
-/// filling an outbox.
+/// Candidates being fetched at a time, at most: keeps a relay's pipeline full.
 const FETCHES_MAX: usize = 512;
+
+/// And at least, however large records are: an outbox holds six of the largest.
+const FETCHES_MIN: usize = 4;
+
+/// Bytes of records being fetched, by the average of the last ones. What is asked for at once
+/// waits in one outbox of the peer, which closes the connection when it overflows.
+const FETCH_BYTES_MAX: usize = 8 << 20;
+
+/// The average to begin with: a chat session, so that the window opens after some answers.
+const FETCH_BYTES_FIRST: usize = 64 << 10;
 
 /// Whom to ask first, remembered for this many souls; others are asked of every peer in turn.
 const HINTS_MAX: usize = 65_536;
@@ -60,13 +69,26 @@ pub(crate) struct Intake {
 
 struct Fetch {
     row: WantedRow,
-    peer: Option<PeerId>,
+    found: Found,
+}
+
+/// What asking the peers gave.
+enum Found {
+    At {
+        peer: PeerId,
+        bytes: usize,
+    },
+    Nowhere,
+    /// A connection ended meanwhile, perhaps because too much was asked of it.
+    Interrupted,
 }
 
 struct Running {
     intake: Arc<Intake>,
     active: HashSet<Soul>,
     fetching: usize,
+    /// Bytes of a fetched record, on average.
+    average_bytes: usize,
     hints: HashMap<Soul, PeerId>,
     healed_ms: HashMap<Soul, u64>,
     work: JoinSet<Ended>,
@@ -91,6 +113,7 @@ impl Intake {
             intake: Arc::new(self),
             active: HashSet::new(),
             fetching: 0,
+            average_bytes: FETCH_BYTES_FIRST,
             hints: HashMap::new(),
             healed_ms: HashMap::new(),
             work: JoinSet::new(),
@@ -144,7 +167,8 @@ impl Running {
 
     /// Takes what is due from the list, as far as there is room.
     fn start_due(&mut self) {
-        let room = FETCHES_MAX.saturating_sub(self.fetching);
+        let window = (FETCH_BYTES_MAX / self.average_bytes).clamp(FETCHES_MIN, FETCHES_MAX);
+        let room = window.saturating_sub(self.fetching);
         if room == 0 {
             return;
         }
@@ -168,8 +192,15 @@ impl Running {
     fn judge_fetched(&mut self, fetched: &mut Vec<Fetch>) {
         if !fetched.is_empty() {
             let rows = fetched.drain(..).map(|fetch| {
-                if let Some(peer) = fetch.peer {
-                    self.hints.insert(fetch.row.soul.clone(), peer);
+                match fetch.found {
+                    Found::At { peer, bytes } => {
+                        self.hints.insert(fetch.row.soul.clone(), peer);
+                        self.average_bytes = (self.average_bytes * 7 + bytes) / 8 + 1;
+                    }
+                    Found::Nowhere => {}
+                    Found::Interrupted => {
+                        self.average_bytes = (self.average_bytes * 2).min(FETCH_BYTES_MAX);
+                    }
                 }
                 fetch.row
             });
@@ -247,8 +278,8 @@ impl Running {
             .with_registry(self.hints.get(&row.soul).copied());
         let intake = Arc::clone(&self.intake);
         self.work.spawn(async move {
-            let peer = intake.ask_for(&missing, &order).await;
-            Ended::Fetched(Fetch { row, peer })
+            let found = intake.ask_for(&missing, &order).await;
+            Ended::Fetched(Fetch { row, found })
         });
     }
 
@@ -280,22 +311,24 @@ impl Running {
 }
 
 impl Intake {
-    /// Asks peers in turn until one gives something; which one did.
-    async fn ask_for(&self, missing: &[Soul], order: &[PeerId]) -> Option<PeerId> {
+    /// Asks peers in turn until one gives something.
+    async fn ask_for(&self, missing: &[Soul], order: &[PeerId]) -> Found {
+        let mut nothing = Found::Nowhere;
         for peer in order {
-            let mut found = false;
+            let mut given = None;
             for soul in missing {
                 self.metrics.fetches.inc();
-                found |= matches!(
-                    self.hub.ask(*peer, Get::node(soul.clone()).once()).await,
-                    Fetched::Data(_)
-                );
+                match self.hub.ask(*peer, Get::node(soul.clone()).once()).await {
+                    Fetched::Data(graph) => *given.get_or_insert(0) += weight(&graph),
+                    Fetched::PeerGone => nothing = Found::Interrupted,
+                    Fetched::Nothing | Fetched::TimedOut => {}
+                }
             }
-            if found {
-                return Some(*peer);
+            if let Some(bytes) = given {
+                return Found::At { peer: *peer, bytes };
             }
         }
-        None
+        nothing
     }
 
     async fn judge_batch(
@@ -554,6 +587,15 @@ enum Kept {
     Record(String),
     Tombstone(String),
     Nothing,
+}
+
+/// Bytes of the texts of a graph, which are nearly all of a record.
+fn weight(graph: &Graph) -> usize {
+    let texts = graph
+        .iter()
+        .flat_map(|node| &node.entries)
+        .filter_map(|entry| entry.value.as_text());
+    texts.map(str::len).sum()
 }
 
 fn later(row: WantedRow, now_ms: u64, reason: &str) -> Op {

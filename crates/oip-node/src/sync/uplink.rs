@@ -2,7 +2,7 @@
 //! the peer has acknowledged is remembered durably, so that after an absence of either side only
 //! the rest is sent.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ use crate::registry::Registry;
 /// Records under way to one peer. gun.js gathers writes for 250 ms before it acknowledges, so the
 /// rate there is this number per quarter of a second.
 const WINDOW_MAX: usize = 256;
+
+/// Bytes under way to one peer: well below what an outbox holds, so that a run of large records
+/// does not close the connection it is sent on.
+const WINDOW_BYTES_MAX: usize = 8 << 20;
 
 /// Feed entries read at a time.
 const PAGE: usize = 512;
@@ -69,7 +73,8 @@ impl Uplink {
         let mut progress = Progress {
             read: start,
             saved: start,
-            under_way: BTreeSet::new(),
+            under_way: BTreeMap::new(),
+            bytes: 0,
         };
         let mut tells = JoinSet::new();
         loop {
@@ -85,10 +90,12 @@ impl Uplink {
                 else {
                     continue;
                 };
-                while tells.len() >= WINDOW_MAX {
+                let bytes = row.oip.len() + row.data.as_ref().map_or(0, |data| data.len());
+                while progress.is_full(tells.len(), bytes) {
                     progress.ended(tells.join_next().await);
                 }
-                progress.under_way.insert(seq);
+                progress.under_way.insert(seq, bytes);
+                progress.bytes += bytes;
                 let this = Arc::clone(self);
                 tells.spawn(async move { (seq, this.tell(peer, row).await) });
                 if progress.reached() - progress.saved >= CURSOR_EVERY {
@@ -235,20 +242,35 @@ enum Ended {
 struct Progress {
     read: u64,
     saved: u64,
-    under_way: BTreeSet<u64>,
+    /// Sequence numbers with the bytes of their records.
+    under_way: BTreeMap<u64, usize>,
+    bytes: usize,
 }
 
 impl Progress {
+    fn is_full(&self, tells: usize, next_bytes: usize) -> bool {
+        tells >= WINDOW_MAX || (tells > 0 && self.bytes + next_bytes > WINDOW_BYTES_MAX)
+    }
+
     fn ended(&mut self, ended: Option<Result<(u64, Ended), tokio::task::JoinError>>) {
-        if let Some(Ok((seq, Ended::Settled))) = ended {
-            self.under_way.remove(&seq);
+        let Some(Ok((seq, ended))) = ended else {
+            return;
+        };
+        match ended {
+            Ended::Settled => self.bytes -= self.under_way.remove(&seq).unwrap_or(0),
+            // Stays under way, so that the cursor never passes it; its bytes are free again.
+            Ended::Open => {
+                if let Some(bytes) = self.under_way.get_mut(&seq) {
+                    self.bytes -= std::mem::take(bytes);
+                }
+            }
         }
     }
 
     fn reached(&self) -> u64 {
         self.under_way
-            .first()
-            .map_or(self.read, |seq| seq.saturating_sub(1))
+            .first_key_value()
+            .map_or(self.read, |(seq, _)| seq.saturating_sub(1))
     }
 }
 
