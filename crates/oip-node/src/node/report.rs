@@ -1,0 +1,154 @@
+//! What a node reports of itself: health and metrics, read from its parts at the moment of asking.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use gun::mesh::Direction;
+use gun_net::LinkPhase;
+use oip_record::Stamp;
+
+use super::Node;
+use crate::clock;
+use crate::config::SyncMode;
+use crate::health::{self, Health, PeerView, Present, RegistryView, SyncMetrics, SyncSettings};
+use crate::metrics::Levels;
+use crate::sync;
+use crate::sync::judge::signed_ms;
+
+impl Node {
+    /// How the node is, at this moment.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let inner = &self.inner;
+        let now_ms = signed_ms(clock::wall_ms());
+        let stats = inner.store.stats();
+        let peers = self.peer_views();
+        let present = Present {
+            sync_on: inner.config.sync.mode == SyncMode::On,
+            now_ms,
+            last_error_ms: inner.metrics.last_error_ms.load(Ordering::Relaxed),
+            index_lag: self.index_lag(),
+            wanted: inner.store.wanted_len(),
+            store_poisoned: stats.poisoned,
+        };
+        let reasons = health::reasons(&present, &peers);
+        let by_type: BTreeMap<String, u64> = inner
+            .index
+            .record_types()
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        Health {
+            service: "gun-sync",
+            status: if reasons.is_empty() {
+                "healthy"
+            } else {
+                "unhealthy"
+            },
+            running: present.sync_on,
+            node_id: inner.node_id.to_string(),
+            reasons,
+            metrics: self.sync_metrics(now_ms),
+            configuration: SyncSettings {
+                private_records_enabled: false,
+                trusted_nodes: Vec::new(),
+                cache_max_age: 0,
+                cache_max_age_minutes: 0,
+                sync_interval: inner.config.sync.interval_ms,
+            },
+            registry: RegistryView {
+                node_id: inner.node_id.to_string(),
+                registry_root: inner.config.registry_root.clone(),
+                total_records_registered: by_type.values().sum(),
+                records_by_type: by_type,
+            },
+            peers,
+            index_lag: present.index_lag,
+            wanted: present.wanted,
+            quarantine: inner.store.quarantine_len(),
+        }
+    }
+
+    /// The counters as OpenMetrics text.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let inner = &self.inner;
+        inner.metrics.text(&Levels {
+            records: inner.store.count_records(),
+            wanted: inner.store.wanted_len(),
+            quarantine: inner.store.quarantine_len(),
+            index_lag: self.index_lag(),
+            peers: inner.peers.all().len() as u64,
+        })
+    }
+
+    fn index_lag(&self) -> u64 {
+        self.inner
+            .store
+            .feed_head()
+            .saturating_sub(*self.inner.indexed.borrow())
+    }
+
+    fn sync_metrics(&self, now_ms: i64) -> SyncMetrics {
+        let metrics = &self.inner.metrics;
+        let (found, failed) = (metrics.discovered.get(), metrics.errors.get());
+        let kept = metrics.synced.get() + metrics.deleted.get();
+        let rate = if found + failed == 0 {
+            100.0
+        } else {
+            100.0 * kept as f64 / (found + failed) as f64
+        };
+        let last = metrics.last_sweep_ms.load(Ordering::Relaxed);
+        SyncMetrics {
+            total_discovered: found,
+            total_synced: kept,
+            total_errors: failed,
+            success_rate: format!("{rate:.0}%"),
+            last_sync_time: (last > 0).then(|| Stamp::from_ms(last).as_str().to_owned()),
+            last_sync_ago: (last > 0).then(|| format!("{}s ago", (now_ms - last).max(0) / 1_000)),
+            average_sync_time: format!("{}ms", metrics.sweep_took_ms.load(Ordering::Relaxed)),
+            sync_cycles: metrics.sweeps.get(),
+        }
+    }
+
+    fn peer_views(&self) -> Vec<PeerView> {
+        let inner = &self.inner;
+        let connected = inner.peers.all();
+        let links = inner.network.links();
+        links
+            .into_iter()
+            .map(|link| {
+                let node_id = connected
+                    .iter()
+                    .find(|peer| *peer.label == *link.label)
+                    .and_then(|peer| peer.node_id.clone());
+                let dialled = link.direction == Direction::Dialled;
+                let lag = dialled.then(|| self.lag(&link.label)).flatten();
+                PeerView {
+                    address: link.label,
+                    direction: if dialled { "dialled" } else { "accepted" },
+                    state: match link.phase {
+                        LinkPhase::Connected => "connected",
+                        LinkPhase::Refused(_) => "refused",
+                        _ => "connecting",
+                    },
+                    node_id: node_id.map(|id| id.to_string()),
+                    last_heard_ago_ms: link
+                        .last_heard_ms
+                        .map(|at| clock::wall_ms().saturating_sub(at)),
+                    lag_records: lag.map(|lag| lag.0),
+                    lag_seconds: lag.map(|lag| lag.1),
+                    last_error: link.last_error,
+                    attempts: link.attempts,
+                    bytes_in: link.traffic.bytes_in,
+                    bytes_out: link.traffic.bytes_out,
+                }
+            })
+            .collect()
+    }
+
+    /// Own records that a dialled peer has not acknowledged, and how old the oldest is in seconds.
+    fn lag(&self, address: &str) -> Option<(u64, u64)> {
+        sync::uplink::lag(&self.inner.store, address, clock::wall_ms()).ok()
+    }
+}
