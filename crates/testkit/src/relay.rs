@@ -74,6 +74,20 @@ impl GunRelay {
         self.port
     }
 
+    /// Its process id while it runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Ends it as a crash would, and waits until it is gone.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub async fn kill9(&mut self) -> Result<()> {
+        self.process.kill9().await
+    }
+
     /// Ends it, leaving port and folder for [`restart`](Self::restart). It keeps what it has
     /// acknowledged.
     ///

@@ -74,6 +74,11 @@ const ROWS: &[Row] = &[
         may_use: &["gun"],
     },
     Row {
+        name: "benches",
+        kind: Kind::Development,
+        may_use: &["testkit"],
+    },
+    Row {
         name: "xtask",
         kind: Kind::Development,
         may_use: &[],
@@ -108,10 +113,10 @@ const KEPT_BY: &[(&str, &[&str])] = &[
     ("fjall", &["oip-store"]),
     ("tantivy", &["oip-index"]),
     ("axum", &["gun-net", "oip-gun"]),
-    ("tokio-tungstenite", &["gun-net", "testkit"]),
-    ("clap", &["oip-gun"]),
+    ("tokio-tungstenite", &["gun-net", "testkit", "benches"]),
+    ("clap", &["oip-gun", "benches"]),
     // Libraries have error types; only programs and test support may forget them.
-    ("anyhow", &["oip-gun", "testkit", "xtask"]),
+    ("anyhow", &["oip-gun", "testkit", "benches", "xtask"]),
 ];
 
 /// The workspace's crates: name, and folder from the root.

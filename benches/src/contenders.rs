@@ -1,0 +1,129 @@
+//! The processes that are measured: this project's release binary and a real gun.js relay, each
+//! with a folder of its own. Refuses to build anything: `cargo xtask bench` has done that.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use testkit::relay::RelayStorage;
+use testkit::{GunRelay, Interop, NodeOptions, NodeProcess, RelayOptions};
+
+use crate::footprint::{self, Memory};
+use crate::options::Options;
+
+/// Names the binary; `cargo xtask bench` sets it.
+const BINARY_VARIABLE: &str = "OIP_GUN_BIN";
+
+fn binary() -> Result<PathBuf> {
+    let path = std::env::var_os(BINARY_VARIABLE)
+        .map(PathBuf::from)
+        .with_context(|| format!("{BINARY_VARIABLE} is not set: run `cargo xtask bench`"))?;
+    ensure!(path.is_file(), "{} is not there", path.display());
+    Ok(path)
+}
+
+/// Starts a node that dials `peers` (with commas between them).
+///
+/// # Errors
+/// When it does not become ready.
+pub async fn node(name: &str, peers: &str, options: &Options) -> Result<NodeProcess> {
+    let with = NodeOptions::named(name)
+        .env("GUN_PEERS", peers)
+        .env("RUST_LOG", &options.log);
+    NodeProcess::start(binary()?, with).await
+}
+
+/// A relay for anybody's data.
+#[derive(Debug)]
+pub enum Relay {
+    /// Ours, with admission open.
+    Ours(Box<NodeProcess>),
+    /// The npm package `gun` with radisk, as operators run it.
+    GunJs(Box<GunRelay>),
+}
+
+/// Which relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours.
+    Ours,
+    /// gun.js.
+    GunJs,
+}
+
+impl Kind {
+    /// Name in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "oip-gun",
+            Self::GunJs => "gun.js",
+        }
+    }
+
+    /// Those that can be measured here, gun.js first so that ours never has the warmer machine.
+    #[must_use]
+    pub fn available(interop: Option<&Interop>) -> Vec<Self> {
+        let gun_js = interop.map(|_| Self::GunJs);
+        gun_js.into_iter().chain([Self::Ours]).collect()
+    }
+}
+
+impl Relay {
+    /// Starts one with an empty folder.
+    ///
+    /// # Errors
+    /// When it does not become ready, or gun.js is not here.
+    pub async fn start(kind: Kind, interop: Option<&Interop>, options: &Options) -> Result<Self> {
+        Ok(match kind {
+            Kind::Ours => {
+                let with = NodeOptions::named("oip-gun")
+                    .env("OIP_GUN_RELAY_ADMISSION", "open")
+                    .env("RUST_LOG", &options.log);
+                Self::Ours(Box::new(NodeProcess::start(binary()?, with).await?))
+            }
+            Kind::GunJs => {
+                let interop = interop.context("the gun package is not installed")?;
+                let with = RelayOptions {
+                    storage: RelayStorage::Disk,
+                    ..RelayOptions::default()
+                };
+                Self::GunJs(Box::new(GunRelay::start(interop, with).await?))
+            }
+        })
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Ours(node) => node.relay().to_owned(),
+            Self::GunJs(relay) => relay.url(),
+        }
+    }
+
+    /// Its memory.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        footprint::memory(match self {
+            Self::Ours(node) => node.id(),
+            Self::GunJs(relay) => relay.id(),
+        })
+    }
+
+    /// Ends it as a crash would and starts it again on the same port and folder.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn crash_and_restart(&mut self) -> Result<()> {
+        match self {
+            Self::Ours(node) => {
+                node.kill9().await?;
+                node.restart().await
+            }
+            Self::GunJs(relay) => {
+                relay.kill9().await?;
+                relay.restart().await
+            }
+        }
+    }
+}
