@@ -6,7 +6,7 @@
 //! * `hub`: joins mesh, store and sockets; `loader` and `admission` serve it
 //! * [`publish`]: from a submission to a durable, registered record
 //! * `registry`: the souls by which nodes find each other's records
-//! * [`sync`]: discovery of other nodes' records, from a hint to a verified copy
+//! * `sync`: discovery of other nodes' records, from a hint to a verified copy
 //! * `indexer`: keeps the index in step with the store's feed
 //! * [`health`], `metrics`, `peers`: what the node says of itself
 
@@ -25,7 +25,7 @@ mod peers;
 pub mod publish;
 mod random;
 mod registry;
-pub mod sync;
+mod sync;
 
 pub use config::{Admission, NodeConfig, PrivacyDefault, SyncConfig, SyncMode, TypeFilter};
 pub use health::Health;
