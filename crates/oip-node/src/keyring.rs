@@ -22,7 +22,9 @@ pub(crate) struct Keyring {
 #[non_exhaustive]
 pub enum KeyringError {
     /// A key file could not be read or written.
-    #[error("failed to access the key file {path}: {source}")]
+    #[error(
+        "failed to access the key file {path}: {source}; make sure that this user may read and write it"
+    )]
     File {
         /// The file.
         path: PathBuf,
@@ -38,6 +40,16 @@ pub enum KeyringError {
         path: PathBuf,
         /// What is wrong with it.
         source: KeyError,
+    },
+    /// The wallet could not be read.
+    #[error(
+        "failed to read the wallet {path}: {source}; set WALLET_FILE to an Arweave key file that this user may read, or unset it to sign with a key of this node's own"
+    )]
+    WalletFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// The wallet holds no RSA key.
     #[error(
@@ -70,7 +82,10 @@ impl Keyring {
         )?;
         let creator = match wallet {
             Some(path) => {
-                let text = read(path)?;
+                let text = fs::read_to_string(path).map_err(|source| KeyringError::WalletFile {
+                    path: path.to_owned(),
+                    source,
+                })?;
                 CreatorKey::from_file_json(&text).map_err(|source| KeyringError::Wallet {
                     path: path.to_owned(),
                     source,
