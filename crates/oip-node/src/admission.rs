@@ -32,13 +32,26 @@ pub(crate) fn admit(
 fn is_oip_shaped(soul: &str, registry: &Registry) -> bool {
     is_record_soul(soul)
         || registry.owns(soul)
-        || ["oip:registry:", "oip:deleted:", "index:", "media:", "~"]
+        || is_user_space(soul)
+        || ["oip:registry:", "oip:deleted:", "index:", "media:"]
             .iter()
             .any(|prefix| soul.starts_with(prefix))
 }
 
+/// A user's space, or an alias, which leads to one. What only begins like them belongs to nobody,
+/// so that no signature would be asked for.
+fn is_user_space(soul: &str) -> bool {
+    soul.starts_with("~@") || (soul.starts_with('~') && gun::sea::owner(soul).is_some())
+}
+
+/// A record itself, not a part of one: local ids may hold slashes, but none of these parts.
+pub(crate) fn is_whole_record(soul: &str) -> bool {
+    let is_part = |name: &str| matches!(name, "data" | "oip" | "meta");
+    is_record_soul(soul) && !soul.split('/').skip(1).any(is_part)
+}
+
 /// `<12 or 32 hex digits>:…`: a record, or a child node of one.
-pub(crate) fn is_record_soul(soul: &str) -> bool {
+fn is_record_soul(soul: &str) -> bool {
     soul.split_once(':').is_some_and(|(prefix, rest)| {
         !rest.is_empty()
             && PREFIX_DIGITS.contains(&prefix.len())
@@ -52,6 +65,21 @@ pub(crate) fn is_record_soul(soul: &str) -> bool {
 mod tests {
     use super::*;
     use gun::{Node, Soul};
+
+    #[test]
+    fn a_record_is_told_from_its_parts() {
+        for (soul, whole) in [
+            ("0123456789ab:x", true),
+            ("0123456789ab:a/b:c", true),
+            ("0123456789ab:x/data", false),
+            ("0123456789ab:x/data/basic", false),
+            ("0123456789ab:a/b/oip/creator", false),
+            ("0123456789ab:x/meta", false),
+            ("index:0123456789ab", false),
+        ] {
+            assert_eq!(is_whole_record(soul), whole, "{soul}");
+        }
+    }
 
     #[test]
     fn oip_shaped_souls_are_admitted_and_others_are_not() {
@@ -70,6 +98,11 @@ mod tests {
             ("0123456789ab", false),
             ("0123456789ab:", false),
             ("0123456789abc:x", false),
+            ("~@alice", true),
+            ("~x.y", true),
+            ("~x.y/post", true),
+            ("~chat", false),
+            ("~", false),
             ("chat", false),
             ("my:other", false),
         ];

@@ -15,7 +15,7 @@
 use gun::{Key, Soul, Value};
 use oip_record::Did;
 
-use crate::admission::is_record_soul;
+use crate::admission::is_whole_record;
 use crate::config::TypeFilter;
 
 /// Version written into node entries; deployed readers know no other.
@@ -258,7 +258,7 @@ impl Registry {
     /// What a change says about records: one of the registry, or of a record itself, which
     /// reaches us unregistered when a peer edits what we hold.
     pub(crate) fn notice(&self, soul: &str, key: &str, value: &Value) -> Option<Notice> {
-        if is_record_soul(soul) && !soul.contains('/') {
+        if is_whole_record(soul) {
             // `oip` is written with every version; `data` alone may complete a torn one.
             return matches!(key, "oip" | "data")
                 .then(|| Soul::new(soul).ok())
