@@ -16,7 +16,7 @@ use crate::config::PrivacyDefault;
 use crate::hub::HubHandle;
 use crate::metrics::Metrics;
 use crate::registry::{Registration, Registry};
-use crate::sync::judge::signed_ms;
+use crate::sync::judge::{signed_ms, signer_mark};
 
 /// A record that is durable.
 #[derive(Debug, Clone)]
@@ -259,6 +259,14 @@ impl Publisher {
             oip: built.oip_text.into(),
             seq: 0,
         }));
+        // As of any other creator: what claims to be ours and bears no signature is not taken.
+        let mark = signer_mark(&self.key.creator().did_address);
+        if self.store.cursor(&mark)?.is_none() {
+            ops.push(Op::SetCursor {
+                name: mark,
+                value: vec![1],
+            });
+        }
         // What was just written here need not be looked at as if a peer had brought it.
         ops.push(Op::WantedRemove(soul));
         let committed = self.store.commit(Transaction { ops }, now_ms).await?;
