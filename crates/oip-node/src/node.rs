@@ -163,6 +163,7 @@ impl Node {
         let registry = Arc::new(Registry::new(&config.registry_root));
         let options = StoreOptions {
             watch: sync::watch_rule(Arc::clone(&registry), config.types.clone(), &config.sync),
+            own_lag_ms: crate::random::state_lag_ms(),
             ..StoreOptions::default()
         };
         // The store's lock comes before keys are made: two nodes on one folder never get that far.

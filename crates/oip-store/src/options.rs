@@ -38,6 +38,10 @@ pub struct StoreOptions {
     pub cache_bytes: u64,
     /// Bytes of rows that are kept in memory per large table before they go to a table file.
     pub memtable_bytes: u64,
+    /// How far the states of own values lie behind the clock, in ms, at least 0 and below 1. Two
+    /// nodes that differ in it never write with equal states: what they write for one key in the
+    /// same millisecond is one version after the other everywhere, not a mixture.
+    pub own_lag_ms: f64,
     /// States further ahead of the clock than this are refused.
     pub future_ms_max: u64,
     /// Values kept aside until their time, at most.
@@ -54,6 +58,7 @@ impl Default for StoreOptions {
             watch: Box::new(|_| None),
             cache_bytes: CACHE_BYTES,
             memtable_bytes: MEMTABLE_BYTES,
+            own_lag_ms: 0.0,
             future_ms_max: FUTURE_MS_MAX,
             deferred_max: DEFERRED_MAX,
             wanted_max: WANTED_MAX,
@@ -67,6 +72,7 @@ impl fmt::Debug for StoreOptions {
         f.debug_struct("StoreOptions")
             .field("cache_bytes", &self.cache_bytes)
             .field("memtable_bytes", &self.memtable_bytes)
+            .field("own_lag_ms", &self.own_lag_ms)
             .field("future_ms_max", &self.future_ms_max)
             .field("deferred_max", &self.deferred_max)
             .field("wanted_max", &self.wanted_max)

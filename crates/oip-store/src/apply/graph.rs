@@ -38,19 +38,21 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Writes own values: each gets a state above the stored one, and not below now.
+    /// Writes own values: each gets a state above the stored one, and not below now (less
+    /// [`crate::StoreOptions::own_lag_ms`]).
     pub(super) fn write(
         &mut self,
         soul: Soul,
         entries: Vec<(Key, Value)>,
     ) -> Result<(), WriteError> {
+        let own_now = State::new(self.now.as_f64() - self.options.own_lag_ms).unwrap_or(self.now);
         let mut edit = NodeEdit::open(self.stage, &soul)?;
         for (key, value) in entries {
             check_value(&value)?;
             let next = edit
                 .known(self.stage, &key)?
-                .map_or(self.now, |(state, _)| state.successor());
-            let state = if next > self.now { next } else { self.now };
+                .map_or(own_now, |(state, _)| state.successor());
+            let state = if next > own_now { next } else { own_now };
             let ahead_ms = state.as_f64() - self.now.as_f64();
             if ahead_ms > self.options.future_ms_max as f64 {
                 return Err(WriteError::ClockBehind {

@@ -270,6 +270,31 @@ fn own_write_is_stamped_now_or_just_above_what_is_stored() {
 }
 
 #[test]
+fn nodes_that_lag_differently_stamp_apart_and_never_ahead_of_the_clock() {
+    let stamps = [0.0, 0.25, 0.999].map(|own_lag_ms| {
+        let folder = tempfile::tempdir().unwrap();
+        let options = StoreOptions {
+            own_lag_ms,
+            ..StoreOptions::default()
+        };
+        let store = Store::open(folder.path(), options).unwrap();
+        let write = |value: &str| Op::Write {
+            soul: soul("n"),
+            entries: vec![(key("k"), Value::text(value)), (key("l"), Value::Null)],
+        };
+        let stamp = |key: &gun::Key| store.value(&soul("n"), key).unwrap().unwrap().0;
+        commit(&store, write("first"), NOW).unwrap();
+        let first = stamp(&key("k"));
+        assert_eq!(first, stamp(&key("l")), "one write, one state");
+        assert!(first <= state(NOW as f64) && first > state(NOW as f64 - 1.0));
+        commit(&store, write("second"), NOW).unwrap();
+        assert_eq!(stamp(&key("k")), first.successor());
+        first
+    });
+    assert!(stamps[0] > stamps[1] && stamps[1] > stamps[2]);
+}
+
+#[test]
 fn own_write_over_a_stamp_that_peers_would_refuse_is_refused_whole() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
