@@ -31,6 +31,7 @@ use crate::peers::Peers;
 use crate::publish::{DeleteError, Deleted, PublishError, Published, Publisher};
 use crate::registry::Registry;
 use crate::sync;
+use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
 use crate::sync::judge::Judge;
 use crate::sync::links::Links;
@@ -251,13 +252,22 @@ impl Node {
         });
         let (new_types, new_type_queue) = mpsc::channel(NEW_TYPES_MAX);
         if config.sync.mode == SyncMode::On {
+            let judge = Judge {
+                store: store.clone(),
+                registry: Arc::clone(&registry),
+                types: config.types.clone(),
+                signatures: config.sync.signatures,
+            };
+            let healer = Healer {
+                judge: judge.clone(),
+                hub: hub.clone(),
+                node_id: Arc::clone(&node_id),
+                metrics: Arc::clone(&metrics),
+                turns: Turns::default(),
+            };
             let intake = Intake {
-                judge: Judge {
-                    store: store.clone(),
-                    registry: Arc::clone(&registry),
-                    types: config.types.clone(),
-                    signatures: config.sync.signatures,
-                },
+                judge,
+                healer: Arc::new(healer),
                 hub: hub.clone(),
                 peers: Arc::clone(&peers),
                 metrics: Arc::clone(&metrics),

@@ -2,6 +2,7 @@
 //!
 //! * [`judge`]: one candidate soul, from the graph to a decision; no network
 //! * [`intake`]: works off the durable list of wanted souls: judge, fetch what is missing, keep
+//! * [`heal`]: writes verified versions back over what others wrote in their place
 //! * [`links`]: what is done with a peer while it is connected: subscribe, tell it our records
 //! * [`sweep`]: the safety net: asks every peer for its registry
 //! * [`uplink`]: gives own records to a dialled peer, in feed order, from a durable cursor
@@ -9,6 +10,7 @@
 //! Correctness rests on the wanted table, which the store fills in the commit that tells of a
 //! record. Notices and pushes only make it fast.
 
+pub(crate) mod heal;
 pub(crate) mod intake;
 pub(crate) mod judge;
 pub(crate) mod links;

@@ -84,10 +84,11 @@ impl Run<'_, '_> {
             Op::WantedDone { soul, generation } => self.wanted_done(&soul, generation),
             Op::WantedRetry {
                 soul,
+                generation,
                 attempts,
                 due_ms,
                 reason,
-            } => self.wanted_retry(&soul, attempts, due_ms, reason),
+            } => self.wanted_retry(&soul, generation, attempts, due_ms, reason),
             Op::QuarantineAdd(row) => self.quarantine_add(row),
             Op::QuarantineRemove(soul) => self.quarantine_remove(&soul),
             Op::SetCursor { name, value } => self.set_cursor(&name, value),

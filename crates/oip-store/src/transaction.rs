@@ -135,10 +135,14 @@ pub enum Op {
         /// [`crate::WantedRow::generation`] as read.
         generation: u64,
     },
-    /// Puts off a wanted soul after a failed attempt. Does nothing if it is not wanted.
+    /// Puts off a wanted soul after a failed attempt, unless it was wanted anew since its row was
+    /// read: what was announced during the attempt is due now, whatever the attempt came to.
+    /// Does nothing if the soul is not wanted.
     WantedRetry {
         /// The soul.
         soul: Soul,
+        /// [`crate::WantedRow::generation`] as read.
+        generation: u64,
         /// Attempts so far.
         attempts: u32,
         /// When to try again, ms since 1970.

@@ -10,12 +10,14 @@ use gun::mesh::PeerId;
 use gun::wire::Get;
 use gun::{Graph, Soul};
 use oip_record::Reject;
+use oip_record::limits::FUTURE_MS_MAX;
 use oip_record::order::SignatureClass;
 use oip_store::{Committed, Op, QuarantineRow, RecordRow, Transaction, WantedRow, WriteError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::heal::{Healer, Turn, is_healable};
 use super::judge::{Asked, Judge, Judgement, did_of, row_of, signed_ms, signer_mark};
 use crate::clock;
 use crate::hub::{Fetched, HubHandle, Noticed};
@@ -51,15 +53,13 @@ const RETRY_MS: u64 = 1_000;
 /// … up to an hour, which keeps a lost record from costing anything.
 const RETRY_MS_MAX: u64 = 3_600_000;
 
-/// A soul is healed at most once in this time, so that two writers can't make us flood.
-const HEAL_MS: u64 = 60_000;
-
-/// Healings remembered; beyond it the oldest knowledge is dropped, which only heals sooner.
-const HEALED_MAX: usize = 10_000;
+/// Why a soul waits whose record was healed within the last minute.
+const WAITS_TO_HEAL: &str = "healed a moment ago";
 
 /// What the intake works with.
 pub(crate) struct Intake {
     pub judge: Judge,
+    pub healer: Arc<Healer>,
     pub hub: HubHandle,
     pub peers: Arc<Peers>,
     pub metrics: Arc<Metrics>,
@@ -90,7 +90,6 @@ struct Running {
     /// Bytes of a fetched record, on average.
     average_bytes: usize,
     hints: HashMap<Soul, PeerId>,
-    healed_ms: HashMap<Soul, u64>,
     work: JoinSet<Ended>,
 }
 
@@ -99,11 +98,13 @@ enum Ended {
     Judged {
         settled: Vec<Soul>,
         fetch: Vec<(WantedRow, Vec<Soul>)>,
-        heal: Vec<RecordRow>,
+        heal: Vec<WantedRow>,
         failed: bool,
     },
     /// Peers were asked for one candidate.
     Fetched(Fetch),
+    /// A record was healed, or needed it no longer.
+    Healed,
 }
 
 impl Intake {
@@ -115,7 +116,6 @@ impl Intake {
             fetching: 0,
             average_bytes: FETCH_BYTES_FIRST,
             hints: HashMap::new(),
-            healed_ms: HashMap::new(),
             work: JoinSet::new(),
         };
         let mut fetched = Vec::new();
@@ -262,6 +262,7 @@ impl Running {
                 self.fetching -= 1;
                 fetched.push(fetch);
             }
+            Ok(Ended::Healed) => {}
             Err(error) => {
                 tracing::error!(event = "error", operation = "intake", %error, "a sync task failed");
                 // Whatever it held is still in the list.
@@ -283,29 +284,11 @@ impl Running {
         });
     }
 
-    fn heal(&mut self, row: RecordRow) {
-        let now = clock::wall_ms();
-        if self
-            .healed_ms
-            .get(&row.soul)
-            .is_some_and(|healed| now.saturating_sub(*healed) < HEAL_MS)
-        {
-            return;
-        }
-        if self.healed_ms.len() >= HEALED_MAX {
-            self.healed_ms
-                .retain(|_, healed| now.saturating_sub(*healed) < HEAL_MS);
-        }
-        self.healed_ms.insert(row.soul.clone(), now);
-        let intake = Arc::clone(&self.intake);
+    fn heal(&mut self, row: WantedRow) {
+        let healer = Arc::clone(&self.intake.healer);
         self.work.spawn(async move {
-            intake.heal(row).await;
-            Ended::Judged {
-                settled: Vec::new(),
-                fetch: Vec::new(),
-                heal: Vec::new(),
-                failed: false,
-            }
+            healer.heal(row).await;
+            Ended::Healed
         });
     }
 }
@@ -428,18 +411,22 @@ impl Intake {
             }
             Judgement::Known { heal } => {
                 self.metrics.skipped.inc();
-                outcome.heal.extend(heal.map(|row| *row));
-                outcome.ops.push((vec![done], Kept::Nothing));
+                let next = match self.heal_or_wait(&row, heal.as_deref(), now_ms, outcome) {
+                    Some(due_ms) => put_off(row, due_ms, WAITS_TO_HEAL),
+                    None => done,
+                };
+                outcome.ops.push((vec![next], Kept::Nothing));
             }
             Judgement::Gone | Judgement::Unwanted => {
                 self.metrics.skipped.inc();
                 outcome.ops.push((vec![done], Kept::Nothing));
             }
             Judgement::Fetch(missing) => outcome.fetch.push((row, missing)),
-            Judgement::Absent => outcome.ops.push((
-                vec![later(row, now_ms, "no peer has it yet")],
-                Kept::Nothing,
-            )),
+            Judgement::Absent => {
+                let due_ms = now_ms + backoff_ms(row.attempts);
+                let next = tried(row, due_ms, "no peer has it yet");
+                outcome.ops.push((vec![next], Kept::Nothing));
+            }
             Judgement::Refuse {
                 reject,
                 texts,
@@ -455,15 +442,15 @@ impl Intake {
                     reason = reject.label(),
                     "refused {did}: {reject}"
                 );
-                outcome.heal.extend(heal.map(|row| *row));
+                let heal_ms = self.heal_or_wait(&row, heal.as_deref(), now_ms, outcome);
                 // Only time cures a stamp ahead of ours; a torn record is written again by its owner.
                 let due_ms = match &*reject {
-                    Reject::FutureStamp { at_ms } => u64::try_from(*at_ms).ok(),
+                    Reject::FutureStamp { at_ms } => {
+                        u64::try_from(at_ms.saturating_sub(FUTURE_MS_MAX)).ok()
+                    }
                     Reject::Torn => Some(now_ms + backoff_ms(row.attempts)),
                     _ => None,
                 };
-                // What asks for privacy is not kept in clear, not even here.
-                let texts = texts.filter(|_| !matches!(*reject, Reject::ExposedPrivate(_)));
                 let (data, oip) = texts.map_or((None, None), |texts| {
                     (texts.data.map(Into::into), Some(texts.oip.into()))
                 });
@@ -476,14 +463,10 @@ impl Intake {
                     due_ms,
                     (data, oip),
                 );
-                let next = match due_ms {
-                    Some(due_ms) => Op::WantedRetry {
-                        soul: row.soul,
-                        attempts: row.attempts + 1,
-                        due_ms,
-                        reason: reject.label().into(),
-                    },
-                    None => done,
+                let next = match (due_ms, heal_ms) {
+                    (Some(due_ms), _) => tried(row, due_ms, reject.label()),
+                    (None, Some(due_ms)) => put_off(row, due_ms, WAITS_TO_HEAL),
+                    (None, None) => done,
                 };
                 outcome
                     .ops
@@ -504,6 +487,24 @@ impl Intake {
                     .ops
                     .push((vec![Op::QuarantineAdd(entry), done], Kept::Nothing));
             }
+        }
+    }
+
+    /// Has the record healed if it is its turn; else says when that comes.
+    fn heal_or_wait(
+        &self,
+        row: &WantedRow,
+        held: Option<&RecordRow>,
+        now_ms: u64,
+        outcome: &mut Outcome,
+    ) -> Option<u64> {
+        held.filter(|held| is_healable(held))?;
+        match self.healer.turns.take(&row.soul, now_ms) {
+            Turn::Now => {
+                outcome.heal.push(row.clone());
+                None
+            }
+            Turn::At(due_ms) => Some(due_ms),
         }
     }
 
@@ -544,41 +545,13 @@ impl Intake {
         }
         all
     }
-
-    /// Writes the verified version over what the graph shows, byte for byte as it was signed.
-    async fn heal(&self, row: RecordRow) {
-        if row.class == SignatureClass::None.to_u8() {
-            return;
-        }
-        // Jitter, so that the nodes that see an overwrite don't all answer at once.
-        tokio::time::sleep(Duration::from_millis(u64::from(row.digest[0]))).await;
-        let write = Op::Write {
-            soul: row.soul.clone(),
-            entries: crate::document::entries_of(&row),
-        };
-        match self
-            .judge
-            .store
-            .commit(Transaction::from(write), clock::wall_ms())
-            .await
-        {
-            Ok(committed) => {
-                self.metrics.healed.inc();
-                tracing::info!(did = %did_of(&row.soul), "wrote the verified version over an invalid one");
-                self.hub.changed(committed.changed).await;
-            }
-            Err(error) => {
-                tracing::error!(event = "error", operation = "heal", %error, "failed to heal a record")
-            }
-        }
-    }
 }
 
 #[derive(Default)]
 struct Outcome {
     ops: Vec<(Vec<Op>, Kept)>,
     fetch: Vec<(WantedRow, Vec<Soul>)>,
-    heal: Vec<RecordRow>,
+    heal: Vec<WantedRow>,
     failed: bool,
 }
 
@@ -598,11 +571,19 @@ fn weight(graph: &Graph) -> usize {
     texts.map(str::len).sum()
 }
 
-fn later(row: WantedRow, now_ms: u64, reason: &str) -> Op {
+/// Puts a soul off after an attempt that failed.
+fn tried(row: WantedRow, due_ms: u64, reason: &str) -> Op {
+    let attempts = row.attempts + 1;
+    put_off(WantedRow { attempts, ..row }, due_ms, reason)
+}
+
+/// Puts a soul off until its time; announced anew meanwhile, it is due at once.
+fn put_off(row: WantedRow, due_ms: u64, reason: &str) -> Op {
     Op::WantedRetry {
-        due_ms: now_ms + backoff_ms(row.attempts),
-        attempts: row.attempts + 1,
         soul: row.soul,
+        generation: row.generation,
+        attempts: row.attempts,
+        due_ms,
         reason: reason.into(),
     }
 }

@@ -6,9 +6,10 @@
 use gun::{Node, Soul, Value};
 use oip_record::order::{Held, SignatureClass};
 use oip_record::verify::{self, Accepted};
-use oip_record::{Candidate, Did, Reject, Resolution, SignaturePolicy, read};
+use oip_record::{Candidate, Did, Reject, Resolution, SignaturePolicy, arrays, privacy, read};
 use oip_store::{ReadError, RecordRow, Store, WantedRow};
 
+use super::heal;
 use crate::config::TypeFilter;
 use crate::registry::Registry;
 
@@ -60,6 +61,22 @@ pub(crate) struct Texts {
     pub oip: String,
 }
 
+impl Texts {
+    /// Whether nothing in them asks for privacy. Why the record was refused says nothing about
+    /// that, and a text that can't be read is not taken for public.
+    fn are_public(&self) -> bool {
+        [self.data.as_deref(), Some(&*self.oip)]
+            .into_iter()
+            .flatten()
+            .all(|text| {
+                serde_json::from_str(text).is_ok_and(|value| {
+                    let value = arrays::unpack_heuristic(value);
+                    privacy::asks_for_privacy(&value, &serde_json::Map::new()).is_none()
+                })
+            })
+    }
+}
+
 impl Judge {
     /// Judges the candidate at `row.soul`.
     pub(crate) fn judge(
@@ -84,6 +101,10 @@ impl Judge {
                     // Nothing in particular is missing: the node itself is not whole yet.
                     Asked::NotYet if missing.is_empty() => Judgement::Fetch(vec![soul.clone()]),
                     Asked::NotYet => Judgement::Fetch(missing),
+                    // A link to nowhere in place of a signed version is an overwrite like others.
+                    Asked::Already if held.as_ref().is_some_and(heal::is_healable) => {
+                        refused(Reject::Torn, None, held, asked, soul)
+                    }
                     Asked::Already => Judgement::Absent,
                 });
             }
@@ -220,6 +241,9 @@ fn refused(
     if asked == Asked::NotYet {
         return Judgement::Fetch(vec![soul.clone()]);
     }
+    // What asks for privacy is not kept in clear, not even in quarantine.
+    let is_exposed = matches!(reject, Reject::ExposedPrivate(_));
+    let texts = texts.filter(|texts| !is_exposed && texts.are_public());
     Judgement::Refuse {
         reject: Box::new(reject),
         texts: texts.map(Box::new),

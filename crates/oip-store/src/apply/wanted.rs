@@ -89,11 +89,13 @@ impl Run<'_, '_> {
     pub(super) fn wanted_retry(
         &mut self,
         soul: &Soul,
+        generation: u64,
         attempts: u32,
         due_ms: u64,
         reason: String,
     ) -> Result<(), WriteError> {
-        if let Some(held) = self.wanted_row(soul)? {
+        let held = self.wanted_row(soul)?;
+        if let Some(held) = held.filter(|row| row.generation == generation) {
             let row = WantedRow {
                 attempts,
                 due_ms,

@@ -61,6 +61,8 @@ struct Model {
     /// By the bits of the state, which sort as these positive states do.
     deferred: BTreeMap<(u64, String, String), (State, Value)>,
     wanted: BTreeMap<String, (u64, u32)>,
+    /// Souls wanted anew by the transaction itself, whose retries then do nothing.
+    anew: BTreeSet<String>,
     feed: Vec<(u64, String)>,
     feed_head: u64,
     cursors: BTreeMap<String, u8>,
@@ -106,11 +108,9 @@ impl Model {
             value: value.clone(),
         };
         if let Some(wanted) = announced(&change) {
-            let row = self
-                .wanted
-                .entry(wanted.soul.as_str().to_owned())
-                .or_default();
-            row.0 = now.as_f64() as u64;
+            let name = wanted.soul.as_str().to_owned();
+            self.wanted.entry(name.clone()).or_default().0 = now.as_f64() as u64;
+            self.anew.insert(name);
         }
         self.values.insert(id, (at, value.clone()));
     }
@@ -154,7 +154,12 @@ impl Model {
                 self.wanted.remove(&node_name(*n));
             }
             ModelOp::Retry(n, attempts) => {
-                if let Some(row) = self.wanted.get_mut(&node_name(*n)) {
+                let name = node_name(*n);
+                if let Some(row) = self
+                    .wanted
+                    .get_mut(&name)
+                    .filter(|_| !self.anew.contains(&name))
+                {
                     *row = (now_ms + 7, *attempts);
                 }
             }
@@ -167,7 +172,8 @@ impl Model {
     }
 }
 
-fn store_op(op: &ModelOp, now_ms: u64) -> Op {
+/// The operation as a worker sends it that read the store before the transaction.
+fn store_op(store: &Store, op: &ModelOp, now_ms: u64) -> Op {
     match op {
         ModelOp::Merge(values) => Op::Merge {
             graph: to_graph(values),
@@ -181,6 +187,10 @@ fn store_op(op: &ModelOp, now_ms: u64) -> Op {
         ModelOp::Unwant(n) => Op::WantedRemove(soul(&node_name(*n))),
         ModelOp::Retry(n, attempts) => Op::WantedRetry {
             soul: soul(&node_name(*n)),
+            generation: store
+                .wanted(&soul(&node_name(*n)))
+                .unwrap()
+                .map_or(0, |row| row.generation),
             attempts: *attempts,
             due_ms: now_ms + 7,
             reason: String::new(),
@@ -334,13 +344,13 @@ proptest! {
                     check(&store, &model)?;
                 }
                 Step::Commit { ops, now_ms } => {
-                    let transaction = Transaction { ops: ops.iter().map(|op| store_op(op, *now_ms)).collect() };
+                    let transaction = Transaction { ops: ops.iter().map(|op| store_op(&store, op, *now_ms)).collect() };
                     let mut next = model.clone();
                     let expected = ops.iter().try_for_each(|op| next.apply(op, *now_ms));
                     let done = commit(&store, transaction, *now_ms);
                     prop_assert_eq!(done.is_ok(), expected.is_ok(), "{:?}", done);
                     if expected.is_ok() {
-                        model = next;
+                        model = Model { anew: BTreeSet::new(), ..next };
                     }
                 }
             }

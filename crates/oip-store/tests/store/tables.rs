@@ -101,11 +101,13 @@ fn wanted_souls_come_in_due_order_and_wait_out_their_backoff() {
     for (name, at) in [("c", 30), ("a", 10), ("b", 20)] {
         commit(&store, Op::WantedAdd(wanted(name)), at).unwrap();
     }
+    let read = store.wanted(&soul("a")).unwrap().unwrap();
     assert_eq!(due_souls(&store, 5, 10), [""; 0]);
     assert_eq!(due_souls(&store, 20, 10), ["a", "b"]);
     assert_eq!(due_souls(&store, u64::MAX, 2), ["a", "b"]);
     let retry = Op::WantedRetry {
         soul: soul("a"),
+        generation: read.generation,
         attempts: 4,
         due_ms: 1_000,
         reason: "peer gone".to_owned(),
@@ -168,6 +170,27 @@ fn soul_wanted_anew_during_its_fetch_stays_wanted() {
     )
     .unwrap();
     assert!(!store.is_wanted(&soul("a")).unwrap());
+}
+
+#[test]
+fn soul_wanted_anew_during_an_attempt_that_fails_is_not_put_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    commit(&store, Op::WantedAdd(wanted("a")), NOW).unwrap();
+    let retry = |generation| Op::WantedRetry {
+        soul: soul("a"),
+        generation,
+        attempts: 1,
+        due_ms: NOW + 1_000,
+        reason: "no peer has it yet".to_owned(),
+    };
+    let read = store.wanted_due(NOW, 1).unwrap().remove(0);
+    commit(&store, Op::WantedAdd(wanted("a")), NOW).unwrap();
+    commit(&store, retry(read.generation), NOW).unwrap();
+    let read = store.wanted_due(NOW, 1).unwrap().remove(0);
+    assert_eq!((read.due_ms, read.attempts, read.reason), (NOW, 0, None));
+    commit(&store, retry(read.generation), NOW).unwrap();
+    assert_eq!(due_souls(&store, NOW, 10), [""; 0]);
 }
 
 #[test]
