@@ -67,12 +67,12 @@ impl View {
     fn due<T>(
         &self,
         table: Table,
-        now_ms: u64,
+        (from_ms, now_ms): (u64, u64),
         limit: usize,
         decode: impl Fn(Soul, &[u8]) -> Result<T, Fault>,
     ) -> Result<Vec<T>, ReadError> {
         let bounds = (
-            Bound::Included(vec![wanted::BY_DUE]),
+            Bound::Included(wanted::due_from(from_ms)),
             match now_ms.checked_add(1) {
                 Some(end) => Bound::Excluded(wanted::due_from(end)),
                 None => Bound::Excluded(vec![wanted::BY_DUE + 1]),
@@ -322,8 +322,21 @@ impl Store {
     /// # Errors
     /// [`ReadError`].
     pub fn wanted_due(&self, now_ms: u64, limit: usize) -> Result<Vec<WantedRow>, ReadError> {
-        self.view()?
-            .due(Table::Wanted, now_ms, limit, wanted::decode)
+        // Before the snapshot: what is added in between keeps the floor from being raised.
+        let floor = self.shared().wanted_floor();
+        let due = (floor.due_ms, now_ms);
+        let rows = self
+            .view()?
+            .due(Table::Wanted, due, limit, wanted::decode)?;
+        let first_ms = rows.first().map(|row| row.due_ms);
+        let none_before_ms = match first_ms {
+            Some(first_ms) => first_ms,
+            // A limit of 0 finds nothing and so says nothing.
+            None if limit == 0 => 0,
+            None => now_ms.saturating_add(1),
+        };
+        self.shared().raise_wanted_floor(floor, none_before_ms);
+        Ok(rows)
     }
 
     /// Whether a soul is wanted.
@@ -384,7 +397,7 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<QuarantineRow>, ReadError> {
         self.view()?
-            .due(Table::Quarantine, now_ms, limit, quarantine::decode)
+            .due(Table::Quarantine, (0, now_ms), limit, quarantine::decode)
     }
 
     /// A named value.

@@ -13,7 +13,18 @@ pub(crate) struct Shared {
     counters: Mutex<Counters>,
     feed: watch::Sender<u64>,
     failure: OnceLock<Arc<str>>,
+    wanted_floor: Mutex<Floor>,
     pub(crate) tallies: Tallies,
+}
+
+/// No row of the wanted list is due before this time. Where rows are removed, the engine keeps a mark
+/// until it compacts, and every look from the list's beginning would step over all of them: a first
+/// sync of n records would cost n squared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Floor {
+    pub(crate) due_ms: u64,
+    /// Commits that added due rows: what a reader saw before such a commit says nothing after it.
+    additions: u64,
 }
 
 /// What happened since the store was opened.
@@ -32,6 +43,10 @@ impl Shared {
             counters: Mutex::new(counters),
             feed: watch::Sender::new(counters.feed_head),
             failure: OnceLock::new(),
+            wanted_floor: Mutex::new(Floor {
+                due_ms: 0,
+                additions: 0,
+            }),
             tallies: Tallies::default(),
         }
     }
@@ -48,6 +63,33 @@ impl Shared {
 
     pub(crate) fn set_counters(&self, counters: Counters) {
         *self.lock() = counters;
+    }
+
+    fn floor(&self) -> MutexGuard<'_, Floor> {
+        self.wanted_floor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where to begin looking. To be read before the snapshot that is looked at is taken.
+    pub(crate) fn wanted_floor(&self) -> Floor {
+        *self.floor()
+    }
+
+    /// Called by the writer once rows that are due from this time on are visible, before anyone is told
+    /// of them. Not earlier: a reader could still take a snapshot without them, and raise the floor.
+    pub(crate) fn lower_wanted_floor(&self, due_ms: u64) {
+        let mut floor = self.floor();
+        floor.due_ms = floor.due_ms.min(due_ms);
+        floor.additions += 1;
+    }
+
+    /// Called by a reader that found nothing due before this time, beginning at `seen`.
+    pub(crate) fn raise_wanted_floor(&self, seen: Floor, due_ms: u64) {
+        let mut floor = self.floor();
+        if *floor == seen {
+            floor.due_ms = floor.due_ms.max(due_ms);
+        }
     }
 
     /// Tells the watchers of the feed if its head moved.

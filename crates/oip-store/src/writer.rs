@@ -15,6 +15,7 @@ use crate::folder::Folder;
 use crate::model::Committed;
 use crate::options::StoreOptions;
 use crate::rows::counters::Counters;
+use crate::rows::wanted;
 use crate::shared::Shared;
 use crate::stage::Stage;
 use crate::tables::RowWrite;
@@ -125,9 +126,15 @@ impl Writer {
             .iter()
             .map(|row| row.key.len() + row.value.as_ref().map_or(0, |value| value.len()))
             .sum();
+        let due = rows.iter().filter(|row| row.value.is_some());
+        let due = due.filter_map(|row| wanted::due_of(row.table, &row.key));
+        let earliest_ms = due.min();
         if let Err(engine) = self.folder.tables.commit(rows.into_iter()) {
             tracing::error!(error = %engine, "failed to write to the store; it only reads from now on");
             return Err(self.shared.poison(&engine.to_string()));
+        }
+        if let Some(earliest_ms) = earliest_ms {
+            self.shared.lower_wanted_floor(earliest_ms);
         }
         let tallies = &self.shared.tallies;
         tallies.batches.fetch_add(1, Relaxed);

@@ -8,6 +8,7 @@ use super::Fault;
 use super::field::{Reader, push_int, push_int_option, push_text_option};
 use super::record::decode_soul;
 use crate::model::WantedRow;
+use crate::tables::Table;
 
 const VERSION: u8 = 1;
 
@@ -36,6 +37,14 @@ pub(crate) fn due_from(due_ms: u64) -> Vec<u8> {
     let mut row = vec![BY_DUE];
     row.extend_from_slice(&due_ms.to_be_bytes());
     row
+}
+
+/// The time of a due row of the wanted list; `None` for any other row.
+pub(crate) fn due_of(table: Table, row: &[u8]) -> Option<u64> {
+    if table != Table::Wanted {
+        return None;
+    }
+    parse_due(row).ok().map(|(due_ms, _)| due_ms)
 }
 
 /// The time and soul of a due row.

@@ -11,3 +11,4 @@ mod model;
 mod nodes;
 mod support;
 mod tables;
+mod wanted_floor;
