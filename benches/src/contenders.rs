@@ -101,13 +101,23 @@ impl Relay {
         }
     }
 
+    fn process_id(&self) -> Option<u32> {
+        match self {
+            Self::Ours(node) => node.id(),
+            Self::GunJs(relay) => relay.id(),
+        }
+    }
+
     /// Its memory.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        footprint::memory(match self {
-            Self::Ours(node) => node.id(),
-            Self::GunJs(relay) => relay.id(),
-        })
+        footprint::memory(self.process_id())
+    }
+
+    /// Processor time it has used since it was started.
+    #[must_use]
+    pub fn cpu_seconds(&self) -> f64 {
+        footprint::cpu_seconds(self.process_id())
     }
 
     /// Ends it as a crash would and starts it again on the same port and folder.

@@ -35,6 +35,25 @@ pub fn memory(process_id: Option<u32>) -> Memory {
     }
 }
 
+/// Linux counts a process's time in hundredths of a second, whatever the kernel's own clock.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Seconds of processor time that this process has used, in user and kernel mode; NaN where it can't be
+/// read. What else runs on the machine changes it far less than it changes rates.
+#[must_use]
+pub fn cpu_seconds(process_id: Option<u32>) -> f64 {
+    let stat = process_id.and_then(|id| std::fs::read_to_string(format!("/proc/{id}/stat")).ok());
+    let ticks = || -> Option<f64> {
+        // The name, in parentheses, may hold spaces; user and kernel time are fields 14 and 15.
+        let (_, fields) = stat.as_deref()?.rsplit_once(')')?;
+        let mut fields = fields.split_whitespace().skip(11);
+        let user: f64 = fields.next()?.parse().ok()?;
+        let kernel: f64 = fields.next()?.parse().ok()?;
+        Some(user + kernel)
+    };
+    ticks().map_or(f64::NAN, |ticks| ticks / TICKS_PER_SECOND)
+}
+
 /// Bytes of disk that a folder takes: blocks in use, so that holes don't count.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use benches::contenders;
 use benches::corpus::Corpus;
-use benches::footprint::{disk_bytes, memory};
+use benches::footprint::{cpu_seconds, disk_bytes, memory};
 use benches::options::Options;
 use benches::publishing::{Pace, publish_all};
 use benches::report::{Report, Table};
@@ -42,6 +42,7 @@ async fn main() -> Result<()> {
     let mut cost = Table::new(
         "cost, per record where it says so",
         &[
+            "CPU us/record",
             "VmHWM MiB",
             "wire bytes in/record",
             "wire bytes out/record",
@@ -82,6 +83,7 @@ async fn run(
         &[n, seconds, per_second, answered.p50, answered.p99],
     );
     until(count, || searchable(&a)).await.context("A's index")?;
+    let cpu_publishing = cpu_seconds(a.id());
     let searchable_on_a = rate(started.elapsed().as_secs_f64());
     speed.add("published on A, until all are found on A", &searchable_on_a);
 
@@ -109,8 +111,14 @@ async fn run(
         health["metrics"]["totalSynced"] == count,
         "B kept another number than {count}: {health}"
     );
-    for (name, node) in [("A", &mut a), ("B", &mut b)] {
-        let per_record = |bytes: f64| bytes / count as f64;
+    let cpu_a = cpu_seconds(a.id());
+    let processes = [
+        ("A, serving B", cpu_a - cpu_publishing, &mut a),
+        ("B", cpu_seconds(b.id()), &mut b),
+    ];
+    let per_record = |quantity: f64| quantity / count as f64;
+    cost.add("A, until B starts", &[per_record(cpu_publishing * 1e6)]);
+    for (name, cpu, node) in processes {
         let (wire_in, wire_out) = wire(node).await?;
         let high_water = memory(node.id()).high_water;
         node.terminate().await?;
@@ -119,6 +127,7 @@ async fn run(
         cost.add(
             name,
             &[
+                per_record(cpu * 1e6),
                 high_water,
                 per_record(wire_in),
                 per_record(wire_out),
@@ -131,6 +140,7 @@ async fn run(
     cost.add(
         "the records themselves, as JSON",
         &[
+            f64::NAN,
             f64::NAN,
             f64::NAN,
             f64::NAN,

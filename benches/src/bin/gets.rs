@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Result, ensure};
 use benches::contenders::{Kind, Relay};
 use benches::corpus::Random;
-use benches::load::Load;
+use benches::load::{GetOutcome, Load};
 use benches::message::PUT_BYTES;
 use benches::options::Options;
 use benches::report::{Report, Table};
@@ -34,7 +34,14 @@ async fn main() -> Result<()> {
     let interop = testkit::interop();
     let mut table = Table::new(
         "gets of whole nodes in random order, answered whole",
-        &["gets/s", "p50 ms", "p99", "max", "not whole in 5 s"],
+        &[
+            "gets/s",
+            "CPU us/get",
+            "p50 ms",
+            "p99",
+            "max",
+            "not whole in 5 s",
+        ],
     );
     for _ in 0..runs {
         let mut rates: Vec<Vec<(String, f64)>> = Vec::new();
@@ -72,25 +79,37 @@ async fn measure(
     let mut rates = Vec::new();
     for window in WINDOWS {
         let name = format!("{window} in flight");
+        let before = relay.cpu_seconds();
         let outcome = load.get_for(&numbers, window, time).await?;
-        rates.push((name.clone(), line(table, kind, &name, &outcome)));
+        let cpu_seconds = relay.cpu_seconds() - before;
+        rates.push((
+            name.clone(),
+            line(table, kind, &name, &outcome, cpu_seconds),
+        ));
     }
     // Each node once: what was read a first time lies in memory.
     relay.crash_and_restart().await?;
     load.reconnect(&relay.url()).await?;
     let name = format!("{} in flight, each once after a restart", WINDOWS[0]);
+    let before = relay.cpu_seconds();
     let outcome = load.get_all(&numbers, WINDOWS[0]).await?;
-    rates.push((name.clone(), line(table, kind, &name, &outcome)));
+    let cpu_seconds = relay.cpu_seconds() - before;
+    rates.push((
+        name.clone(),
+        line(table, kind, &name, &outcome, cpu_seconds),
+    ));
     Ok(rates)
 }
 
-fn line(table: &mut Table, kind: Kind, name: &str, outcome: &benches::load::GetOutcome) -> f64 {
-    let rate = outcome.latencies.count() as f64 / outcome.seconds;
+fn line(table: &mut Table, kind: Kind, name: &str, outcome: &GetOutcome, cpu_seconds: f64) -> f64 {
+    let answered = outcome.latencies.count() as f64;
+    let rate = answered / outcome.seconds;
     let latency = outcome.latencies.percentiles();
     table.add(
         format!("{}, {name}", kind.name()),
         &[
             rate,
+            cpu_seconds * 1e6 / answered,
             latency.p50,
             latency.p99,
             latency.max,

@@ -52,7 +52,13 @@ async fn main() -> Result<()> {
     );
     let mut after = Table::new(
         "afterwards: memory, then kill -9, restart, and all acknowledged nodes read back",
-        &["RSS MiB", "VmHWM MiB", "acknowledged", "missing"],
+        &[
+            "CPU us/put",
+            "RSS MiB",
+            "VmHWM MiB",
+            "acknowledged",
+            "missing",
+        ],
     );
     for _ in 0..runs {
         let mut rates: Vec<(Kind, Vec<(String, f64)>)> = Vec::new();
@@ -99,7 +105,7 @@ async fn measure(
     line(speed, kind, &format!("{RATE}/s, open loop"), &outcome);
     acked.extend(outcome.acked);
 
-    let memory = relay.memory();
+    let (memory, cpu_seconds) = (relay.memory(), relay.cpu_seconds());
     relay.crash_and_restart().await?;
     load.reconnect(&relay.url()).await?;
     let first = load.get_all(&acked, READ_WINDOW).await?;
@@ -107,6 +113,7 @@ async fn measure(
     after.add(
         kind.name(),
         &[
+            cpu_seconds * 1e6 / acked.len() as f64,
             memory.now,
             memory.high_water,
             acked.len() as f64,
