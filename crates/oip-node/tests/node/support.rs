@@ -142,6 +142,14 @@ impl TestNode {
         .await;
     }
 
+    /// Waits until as many records lie in quarantine; a refusal is counted before it is kept.
+    pub(crate) async fn quarantines(&self, count: u64) {
+        eventually(&format!("{count} in quarantine"), || async {
+            (self.health().quarantine == count).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until nothing is wanted any more.
     pub(crate) async fn settles(&self) {
         eventually("an empty wanted list", || async {
