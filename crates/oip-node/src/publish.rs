@@ -85,6 +85,10 @@ impl From<WriteError> for PublishError {
     }
 }
 
+/// Times a version is made anew because a peer's came first. Each needs a version of the same
+/// record to arrive within the milliseconds of a signature.
+const TRIES: u32 = 8;
+
 /// Writers of one soul take turns, so that each sees the version before its own. Souls share
 /// turns by hash: 64 are enough for the parallelism that one store writer can use.
 const TURNS: usize = 64;
@@ -131,58 +135,65 @@ impl Publisher {
         let submission = self.with_default_privacy(submission);
         let soul = publish::soul_for(&self.key, submission.local_id.as_deref(), random)?;
         let _turn = self.turn(&soul).lock().await;
-        let held = self.store.record(&soul)?;
-        let edited = held.as_ref().is_some_and(|row| !row.deleted);
-        let built = self
-            .build(held.as_ref().map(order_of), random, move |context| {
-                publish::build(&submission, context)
-            })
-            .await?;
-        let registered = self.registry.register(&Registration {
-            soul: &built.soul,
-            record_type: &built.record_type,
-            creator_public_key: &built.creator.public_key,
-            node_id: &self.node_id,
-            at_ms: built.order.at_ms,
-        });
-        let (did, soul, document) = (
-            built.did.clone(),
-            built.soul.clone(),
-            built.document.clone(),
-        );
-        self.keep(built, registered, held).await?;
-        self.metrics.published.inc();
-        Ok(Published {
-            did,
-            soul,
-            document,
-            edited,
-        })
+        let submission = Arc::new(submission);
+        for _ in 0..TRIES {
+            let held = self.store.record(&soul)?;
+            let edited = held.as_ref().is_some_and(|row| !row.deleted);
+            let submission = Arc::clone(&submission);
+            let built = self
+                .build(held.as_ref().map(order_of), random, move |context| {
+                    publish::build(&submission, context)
+                })
+                .await?;
+            let registered = self.registry.register(&Registration {
+                soul: &built.soul,
+                record_type: &built.record_type,
+                creator_public_key: &built.creator.public_key,
+                node_id: &self.node_id,
+                at_ms: built.order.at_ms,
+            });
+            let (did, document) = (built.did.clone(), built.document.clone());
+            if self.keep(built, registered, held).await? == Kept::Superseded {
+                continue;
+            }
+            self.metrics.published.inc();
+            return Ok(Published {
+                did,
+                soul,
+                document,
+                edited,
+            });
+        }
+        Err(PublishError::Busy)
     }
 
     pub(crate) async fn delete(&self, did: &Did) -> Result<Deleted, DeleteError> {
         let soul = did.soul().clone();
         let _turn = self.turn(&soul).lock().await;
-        let held = self.store.record(&soul).map_err(PublishError::from)?;
-        let Some(held) = held.filter(|row| !row.deleted) else {
-            return Err(DeleteError::Unknown(did.clone()));
-        };
-        if held.creator != self.key.creator().did_address {
-            return Err(DeleteError::NotOurs(did.clone()));
-        }
         let random = crate::random::bytes()
             .ok_or(PublishError::Internal("get random numbers from the system"))?;
-        let (record_type, existing) = (held.record_type.clone(), soul.clone());
-        let built = self
-            .build(Some(order_of(&held)), random, move |context| {
-                publish::tombstone(&existing, &record_type, context)
-            })
-            .await?;
-        let unregistered = self
-            .registry
-            .unregister(&self.node_id, &held.record_type, &soul);
-        self.keep(built, unregistered, Some(held)).await?;
-        Ok(Deleted { did: did.clone() })
+        for _ in 0..TRIES {
+            let held = self.store.record(&soul).map_err(PublishError::from)?;
+            let Some(held) = held.filter(|row| !row.deleted) else {
+                return Err(DeleteError::Unknown(did.clone()));
+            };
+            if held.creator != self.key.creator().did_address {
+                return Err(DeleteError::NotOurs(did.clone()));
+            }
+            let (record_type, existing) = (held.record_type.clone(), soul.clone());
+            let built = self
+                .build(Some(order_of(&held)), random, move |context| {
+                    publish::tombstone(&existing, &record_type, context)
+                })
+                .await?;
+            let unregistered = self
+                .registry
+                .unregister(&self.node_id, &held.record_type, &soul);
+            if self.keep(built, unregistered, Some(held)).await? == Kept::Done {
+                return Ok(Deleted { did: did.clone() });
+            }
+        }
+        Err(PublishError::Busy.into())
     }
 
     fn turn(&self, soul: &Soul) -> &Mutex<()> {
@@ -235,13 +246,15 @@ impl Publisher {
         built: Built,
         registry: crate::registry::Writes,
         held: Option<RecordRow>,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Kept, PublishError> {
         let now_ms = clock::wall_ms();
         let soul = built.soul.clone();
         let writes = built.entries.iter().cloned().chain(registry);
-        let mut ops: Vec<Op> = writes
-            .map(|(soul, entries)| Op::Write { soul, entries })
-            .collect();
+        let mut ops = vec![Op::ExpectRecord {
+            soul: soul.clone(),
+            seq: held.as_ref().map(|row| row.seq),
+        }];
+        ops.extend(writes.map(|(soul, entries)| Op::Write { soul, entries }));
         ops.push(Op::PutRecord(RecordRow {
             soul: built.soul,
             record_type: built.record_type,
@@ -269,10 +282,21 @@ impl Publisher {
         }
         // What was just written here need not be looked at as if a peer had brought it.
         ops.push(Op::WantedRemove(soul));
-        let committed = self.store.commit(Transaction { ops }, now_ms).await?;
-        self.hub.changed(committed.changed).await;
-        Ok(())
+        match self.store.commit(Transaction { ops }, now_ms).await {
+            Ok(committed) => self.hub.changed(committed.changed).await,
+            Err(WriteError::Superseded(_)) => return Ok(Kept::Superseded),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Kept::Done)
     }
+}
+
+/// Whether a version made here was kept.
+#[derive(PartialEq, Eq)]
+enum Kept {
+    Done,
+    /// A peer's version came first: the next one has to be stamped after that.
+    Superseded,
 }
 
 fn order_of(row: &RecordRow) -> Order {

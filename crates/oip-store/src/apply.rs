@@ -78,6 +78,7 @@ impl Run<'_, '_> {
             Op::Merge { graph } => graph.into_iter().try_for_each(|node| self.merge(node)),
             Op::Write { soul, entries } => self.write(soul, entries),
             Op::ReleaseDeferred => self.release_deferred(),
+            Op::ExpectRecord { soul, seq } => self.expect_record(soul, seq),
             Op::PutRecord(row) => self.put_record(row),
             Op::WantedAdd(wanted) => self.want(wanted),
             Op::WantedRemove(soul) => self.wanted_remove(&soul),

@@ -147,6 +147,9 @@ pub enum WriteError {
         /// How far ahead of the clock the stored state lies.
         ahead_ms: u64,
     },
+    /// Another version of the record was stored since the caller looked at it: look again.
+    #[error("the record {0} has changed meanwhile")]
+    Superseded(Soul),
     /// A value, name or row that can't be stored.
     #[error("{0}")]
     Invalid(&'static str),

@@ -73,6 +73,7 @@ impl Op {
                         .map(|(key, value)| entry_bytes(key, value))
                         .sum::<usize>()
             }
+            Self::ExpectRecord { soul, .. } => soul_bytes(soul),
             Self::ReleaseDeferred => OVERHEAD_BYTES,
             Self::PutRecord(row) => {
                 soul_bytes(&row.soul) + text_bytes(row.data.as_deref()) + row.oip.len()
@@ -120,6 +121,15 @@ pub enum Op {
     /// Decides on the deferred values whose time has come, at most a thousand at a time;
     /// [`crate::Store::next_deferred`] tells whether more are due.
     ReleaseDeferred,
+    /// Fails the transaction with [`crate::WriteError::Superseded`] unless the record at `soul` is
+    /// the one that the caller decided on: what was decided against an older version must not
+    /// take the place of a newer one.
+    ExpectRecord {
+        /// The record.
+        soul: Soul,
+        /// Its number in the feed; `None` if there was no record.
+        seq: Option<u64>,
+    },
     /// Stores the verified copy of a record and moves it to the head of the feed.
     PutRecord(RecordRow),
     /// Makes a soul wanted, due now. One that is wanted already becomes due now and keeps its

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use gun::Soul;
 use oip_record::order::SignatureClass;
-use oip_store::{Op, RecordRow, Transaction, WantedRow};
+use oip_store::{Op, RecordRow, Transaction, WantedRow, WriteError};
 
 use super::judge::{Asked, Judge, Judgement, did_of};
 use crate::clock;
@@ -117,6 +117,8 @@ impl Healer {
                 tracing::info!(did, "wrote the verified version over an invalid one");
                 self.hub.changed(committed.changed).await;
             }
+            // A newer version was kept meanwhile; what the graph shows is looked at again for that one.
+            Err(WriteError::Superseded(_)) => {}
             Err(error) => {
                 tracing::error!(event = "error", operation = "heal", %error, "failed to heal a record")
             }
@@ -128,10 +130,16 @@ impl Healer {
         if held.own {
             writes.extend(self.registration(&held));
         }
-        let mut ops: Vec<Op> = writes
-            .into_iter()
-            .map(|(soul, entries)| Op::Write { soul, entries })
-            .collect();
+        let expected = Op::ExpectRecord {
+            soul: held.soul.clone(),
+            seq: Some(held.seq),
+        };
+        let mut ops = vec![expected];
+        ops.extend(
+            writes
+                .into_iter()
+                .map(|(soul, entries)| Op::Write { soul, entries }),
+        );
         if held.own {
             // Moves it to the head of the feed, so that dialled peers are told again.
             ops.push(Op::PutRecord(held));

@@ -382,7 +382,7 @@ impl Intake {
             generation: row.generation,
         };
         match judgement {
-            Judgement::Take(accepted) => {
+            Judgement::Take { accepted, held } => {
                 let did = did_of(&row.soul);
                 let node = source.as_deref().unwrap_or("unknown");
                 self.metrics.discovered.inc();
@@ -392,7 +392,12 @@ impl Intake {
                     node,
                     "discovered {did} from {node}"
                 );
-                let mut ops = vec![done];
+                // A publish here may have come first: then the next look decides anew.
+                let expected = Op::ExpectRecord {
+                    soul: row.soul.clone(),
+                    seq: held.as_ref().map(|held| held.seq),
+                };
+                let mut ops = vec![expected, done];
                 if accepted.class != SignatureClass::None {
                     ops.push(Op::SetCursor {
                         name: signer_mark(&accepted.creator.did_address),
@@ -400,7 +405,8 @@ impl Intake {
                     });
                 }
                 ops.push(Op::QuarantineRemove(row.soul));
-                let record = row_of(*accepted, source, now_ms);
+                let seen_ms = held.map_or(now_ms, |held| held.first_seen_ms);
+                let record = row_of(*accepted, source, seen_ms);
                 let kept = if record.deleted {
                     Kept::Tombstone(did)
                 } else {
@@ -539,7 +545,8 @@ impl Intake {
                         "synced the deletion of {did}"
                     );
                 }
-                (Ok(Ok(_)), Kept::Nothing) => {}
+                // The soul is still wanted, and is judged against the version that came first.
+                (Ok(Ok(_)), Kept::Nothing) | (Ok(Err(WriteError::Superseded(_))), _) => {}
                 _ => all = false,
             }
         }

@@ -32,8 +32,11 @@ pub(crate) enum Asked {
 /// What follows for a candidate.
 #[derive(Debug)]
 pub(crate) enum Judgement {
-    /// A version to keep.
-    Take(Box<Accepted>),
+    /// A version to keep, in place of the one that is held.
+    Take {
+        accepted: Box<Accepted>,
+        held: Option<Box<RecordRow>>,
+    },
     /// Nothing new; what the graph shows may have to be healed.
     Known { heal: Option<Box<RecordRow>> },
     /// These souls have to be asked of peers first.
@@ -139,7 +142,10 @@ impl Judge {
         }
         let claimed = held.as_ref().map(held_version);
         match oip_record::order::resolve(claimed.as_ref(), &accepted.claim()) {
-            Resolution::Take => Ok(Judgement::Take(Box::new(accepted))),
+            Resolution::Take => Ok(Judgement::Take {
+                accepted: Box::new(accepted),
+                held: held.map(Box::new),
+            }),
             Resolution::Same => self.settled(row, asked, &node, None),
             Resolution::Older | Resolution::LowerClass => self.settled(row, asked, &node, held),
             Resolution::Contested => Ok(Judgement::Contested(Box::new(accepted))),
@@ -265,7 +271,7 @@ fn held_version(row: &RecordRow) -> Held {
 }
 
 /// The row that keeps an accepted version.
-pub(crate) fn row_of(accepted: Accepted, source: Option<String>, now_ms: u64) -> RecordRow {
+pub(crate) fn row_of(accepted: Accepted, source: Option<String>, first_seen_ms: u64) -> RecordRow {
     RecordRow {
         soul: accepted.soul,
         record_type: accepted.record_type,
@@ -276,7 +282,7 @@ pub(crate) fn row_of(accepted: Accepted, source: Option<String>, now_ms: u64) ->
         class: accepted.class.to_u8(),
         deleted: accepted.deleted,
         own: false,
-        first_seen_ms: now_ms,
+        first_seen_ms,
         source,
         verification: accepted.verification.to_u8(),
         data: accepted.data_text.map(Into::into),

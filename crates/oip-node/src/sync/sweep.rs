@@ -73,6 +73,13 @@ enum Reach {
     RelaysOnly,
 }
 
+/// Why a sweep runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Timer,
+    Asked,
+}
+
 impl Sweeper {
     /// Sweeps at every interval until cancelled.
     pub(crate) async fn run(self: Arc<Self>, interval: Duration, cancel: CancellationToken) {
@@ -87,7 +94,7 @@ impl Sweeper {
                 Reach::RelaysOnly
             };
             tokio::select! {
-                _ = self.sweep(reach) => {}
+                _ = self.sweep(reach, Cause::Timer) => {}
                 () = cancel.cancelled() => return,
             }
         }
@@ -97,7 +104,7 @@ impl Sweeper {
     pub(crate) async fn sweep_now(&self) -> SweepReport {
         let started = Instant::now();
         let before = self.counts();
-        let (asked, silent) = self.sweep(Reach::Everyone).await;
+        let (asked, silent) = self.sweep(Reach::Everyone, Cause::Asked).await;
         while self.due() && started.elapsed() < SETTLE {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -128,10 +135,14 @@ impl Sweeper {
             .is_ok_and(|rows| !rows.is_empty())
     }
 
-    async fn sweep(&self, reach: Reach) -> (usize, usize) {
+    async fn sweep(&self, reach: Reach, cause: Cause) -> (usize, usize) {
         let _running = self.running.lock().await;
         let started = Instant::now();
-        tracing::debug!(event = "syncStart", "sweep starts");
+        // Quiet by default: a sweep that nobody asked for and that finds nothing leaves no line.
+        match cause {
+            Cause::Asked => tracing::info!(event = "syncStart", "sweep starts"),
+            Cause::Timer => tracing::debug!(event = "syncStart", "sweep starts"),
+        }
         let before = self.counts();
         let mut asks = tokio::task::JoinSet::new();
         let peers: Vec<PeerId> = self
@@ -167,15 +178,31 @@ impl Sweeper {
             .last_sweep_ms
             .store(signed_ms(clock::wall_ms()), Ordering::Relaxed);
         self.metrics.sweep_took_ms.store(took, Ordering::Relaxed);
-        tracing::debug!(
-            event = "syncComplete",
-            synced = after.1 - before.1,
-            total = after.0 - before.0,
-            peers = asked,
-            silent,
-            took_ms = took,
-            "sweep complete"
-        );
+        let (synced, total) = (after.1 - before.1, after.0 - before.0);
+        match cause {
+            Cause::Timer if total == 0 => {
+                tracing::debug!(
+                    event = "syncComplete",
+                    synced,
+                    total,
+                    peers = asked,
+                    silent,
+                    took_ms = took,
+                    "sweep complete"
+                );
+            }
+            _ => {
+                tracing::info!(
+                    event = "syncComplete",
+                    synced,
+                    total,
+                    peers = asked,
+                    silent,
+                    took_ms = took,
+                    "sweep complete"
+                );
+            }
+        }
         (asked, silent)
     }
 

@@ -1,5 +1,7 @@
 //! Verified records and their feed.
 
+use gun::Soul;
+
 use super::Run;
 use crate::error::WriteError;
 use crate::model::RecordRow;
@@ -7,6 +9,19 @@ use crate::rows::record;
 use crate::tables::Table;
 
 impl Run<'_, '_> {
+    /// Fails unless the record is the one that was decided on.
+    pub(super) fn expect_record(&mut self, soul: Soul, seq: Option<u64>) -> Result<(), WriteError> {
+        let key = soul.as_str().as_bytes();
+        let stored = self
+            .stage
+            .decoded(Table::Records, key, record::decode_seq)?;
+        if stored == seq {
+            Ok(())
+        } else {
+            Err(WriteError::Superseded(soul))
+        }
+    }
+
     /// Stores a record and moves it to the head of the feed.
     pub(super) fn put_record(&mut self, mut row: RecordRow) -> Result<(), WriteError> {
         let key = row.soul.as_str().as_bytes().to_vec();

@@ -254,6 +254,31 @@ fn record_comes_back_whole_and_an_update_moves_it_in_the_feed() {
 }
 
 #[test]
+fn what_was_decided_against_an_older_version_is_not_stored_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let decided_on = |seq: Option<u64>, data: &str| Transaction {
+        ops: vec![
+            merge("graph", "k", 1_000.0, data),
+            Op::ExpectRecord {
+                soul: soul("a"),
+                seq,
+            },
+            Op::PutRecord(record("a", data)),
+        ],
+    };
+    commit(&store, decided_on(None, "first"), NOW).unwrap();
+    let stale = commit(&store, decided_on(None, "stale"), NOW);
+    assert!(matches!(stale, Err(WriteError::Superseded(lost)) if lost == soul("a")));
+    assert_eq!(text(&store, "graph", "k").as_deref(), Some("first"));
+    let held = store.record(&soul("a")).unwrap().unwrap();
+    assert_eq!(held.data.as_deref(), Some("first"));
+    commit(&store, decided_on(Some(held.seq), "second"), NOW).unwrap();
+    let held = store.record(&soul("a")).unwrap().unwrap();
+    assert_eq!(held.data.as_deref(), Some("second"));
+}
+
+#[test]
 fn feed_watchers_wake_only_when_a_record_came() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
