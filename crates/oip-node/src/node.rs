@@ -35,6 +35,7 @@ use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
 use crate::sync::judge::Judge;
 use crate::sync::links::Links;
+use crate::sync::settle::LogBudget;
 use crate::sync::sweep::{SweepReport, Sweeper};
 use crate::sync::uplink::Uplink;
 
@@ -271,6 +272,7 @@ impl Node {
                 hub: hub.clone(),
                 peers: Arc::clone(&peers),
                 metrics: Arc::clone(&metrics),
+                log: LogBudget::default(),
                 new_types,
             };
             accepting_tasks.spawn(intake.run(notice_queue, accepting.clone()));

@@ -2,6 +2,7 @@
 //!
 //! * [`judge`]: one candidate soul, from the graph to a decision; no network
 //! * [`intake`]: works off the durable list of wanted souls: judge, fetch what is missing, keep
+//! * [`settle`]: stores what follows from judgements, and says so
 //! * [`heal`]: writes verified versions back over what others wrote in their place
 //! * [`links`]: what is done with a peer while it is connected: subscribe, tell it our records
 //! * [`sweep`]: the safety net: asks every peer for its registry
@@ -14,6 +15,7 @@ pub(crate) mod heal;
 pub(crate) mod intake;
 pub(crate) mod judge;
 pub(crate) mod links;
+pub(crate) mod settle;
 pub(crate) mod sweep;
 pub(crate) mod uplink;
 

@@ -9,16 +9,14 @@ use std::time::Duration;
 use gun::mesh::PeerId;
 use gun::wire::Get;
 use gun::{Graph, Soul};
-use oip_record::Reject;
-use oip_record::limits::FUTURE_MS_MAX;
-use oip_record::order::SignatureClass;
-use oip_store::{Committed, Op, QuarantineRow, RecordRow, Transaction, WantedRow, WriteError};
+use oip_store::WantedRow;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::heal::{Healer, Turn, is_healable};
-use super::judge::{Asked, Judge, Judgement, did_of, row_of, signed_ms, signer_mark};
+use super::heal::Healer;
+use super::judge::{Asked, Judge};
+use super::settle::LogBudget;
 use crate::clock;
 use crate::hub::{Fetched, HubHandle, Noticed};
 use crate::metrics::Metrics;
@@ -45,16 +43,7 @@ const FETCH_BYTES_FIRST: usize = 64 << 10;
 const HINTS_MAX: usize = 65_536;
 
 /// How often the list is looked at while something in it waits for its time.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// Wait before a soul that no peer had is asked for again: 1 s, doubled each time …
-const RETRY_MS: u64 = 1_000;
-
-/// … up to an hour, which keeps a lost record from costing anything.
-const RETRY_MS_MAX: u64 = 3_600_000;
-
-/// Why a soul waits whose record was healed within the last minute.
-const WAITS_TO_HEAL: &str = "healed a moment ago";
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// What the intake works with.
 pub(crate) struct Intake {
@@ -63,11 +52,13 @@ pub(crate) struct Intake {
     pub hub: HubHandle,
     pub peers: Arc<Peers>,
     pub metrics: Arc<Metrics>,
+    /// How much is said about single records.
+    pub log: LogBudget,
     /// Types that a directory names, for those who keep the links.
     pub new_types: mpsc::Sender<String>,
 }
 
-struct Fetch {
+pub(super) struct Fetch {
     row: WantedRow,
     found: Found,
 }
@@ -93,7 +84,7 @@ struct Running {
     work: JoinSet<Ended>,
 }
 
-enum Ended {
+pub(super) enum Ended {
     /// A batch was judged; what has to be fetched goes on.
     Judged {
         settled: Vec<Soul>,
@@ -313,260 +304,6 @@ impl Intake {
         }
         nothing
     }
-
-    async fn judge_batch(
-        self: Arc<Self>,
-        rows: Vec<(WantedRow, Option<String>)>,
-        asked: Asked,
-    ) -> Ended {
-        let souls: Vec<Soul> = rows.iter().map(|(row, _)| row.soul.clone()).collect();
-        let now_ms = clock::wall_ms();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = rows.len().div_ceil(cores);
-        let mut rest = rows;
-        let mut shares = Vec::new();
-        while !rest.is_empty() {
-            let next = rest.split_off(share.min(rest.len()));
-            let judge = self.judge.clone();
-            shares.push(tokio::task::spawn_blocking(move || {
-                rest.into_iter()
-                    .map(|(row, source)| (judge.judge(&row, asked, now_ms), row, source))
-                    .collect::<Vec<_>>()
-            }));
-            rest = next;
-        }
-        let mut outcome = Outcome::default();
-        for share in shares {
-            let Ok(judged) = share.await else {
-                outcome.failed = true;
-                continue;
-            };
-            for (judgement, row, source) in judged {
-                match judgement {
-                    Ok(judgement) => self.decide(judgement, row, source, now_ms, &mut outcome),
-                    Err(error) => {
-                        outcome.failed = true;
-                        tracing::error!(event = "error", operation = "judge", did = %did_of(&row.soul), %error, "failed to judge a record");
-                    }
-                }
-            }
-        }
-        outcome.failed |= !self.keep(std::mem::take(&mut outcome.ops), now_ms).await;
-        if outcome.failed {
-            // The rows are still due: without a pause a broken disk would be tried in a tight loop.
-            tokio::time::sleep(LOOK).await;
-        }
-        let fetching: HashSet<&Soul> = outcome.fetch.iter().map(|(row, _)| &row.soul).collect();
-        let settled = souls
-            .into_iter()
-            .filter(|soul| !fetching.contains(soul))
-            .collect();
-        Ended::Judged {
-            settled,
-            fetch: outcome.fetch,
-            heal: outcome.heal,
-            failed: outcome.failed,
-        }
-    }
-
-    fn decide(
-        &self,
-        judgement: Judgement,
-        row: WantedRow,
-        source: Option<String>,
-        now_ms: u64,
-        outcome: &mut Outcome,
-    ) {
-        let done = Op::WantedDone {
-            soul: row.soul.clone(),
-            generation: row.generation,
-        };
-        match judgement {
-            Judgement::Take { accepted, held } => {
-                let did = did_of(&row.soul);
-                let node = source.as_deref().unwrap_or("unknown");
-                self.metrics.discovered.inc();
-                tracing::info!(
-                    event = "recordDiscovered",
-                    did,
-                    node,
-                    "discovered {did} from {node}"
-                );
-                // A publish here may have come first: then the next look decides anew.
-                let expected = Op::ExpectRecord {
-                    soul: row.soul.clone(),
-                    seq: held.as_ref().map(|held| held.seq),
-                };
-                let mut ops = vec![expected, done];
-                if accepted.class != SignatureClass::None {
-                    ops.push(Op::SetCursor {
-                        name: signer_mark(&accepted.creator.did_address),
-                        value: vec![1],
-                    });
-                }
-                ops.push(Op::QuarantineRemove(row.soul));
-                let seen_ms = held.map_or(now_ms, |held| held.first_seen_ms);
-                let record = row_of(*accepted, source, seen_ms);
-                let kept = if record.deleted {
-                    Kept::Tombstone(did)
-                } else {
-                    Kept::Record(did)
-                };
-                ops.push(Op::PutRecord(record));
-                outcome.ops.push((ops, kept));
-            }
-            Judgement::Known { heal } => {
-                self.metrics.skipped.inc();
-                let next = match self.heal_or_wait(&row, heal.as_deref(), now_ms, outcome) {
-                    Some(due_ms) => put_off(row, due_ms, WAITS_TO_HEAL),
-                    None => done,
-                };
-                outcome.ops.push((vec![next], Kept::Nothing));
-            }
-            Judgement::Gone | Judgement::Unwanted => {
-                self.metrics.skipped.inc();
-                outcome.ops.push((vec![done], Kept::Nothing));
-            }
-            Judgement::Fetch(missing) => outcome.fetch.push((row, missing)),
-            Judgement::Absent => {
-                let due_ms = now_ms + backoff_ms(row.attempts);
-                let next = tried(row, due_ms, "no peer has it yet");
-                outcome.ops.push((vec![next], Kept::Nothing));
-            }
-            Judgement::Refuse {
-                reject,
-                texts,
-                heal,
-            } => {
-                self.metrics
-                    .reject_record(reject.label(), signed_ms(now_ms));
-                let did = did_of(&row.soul);
-                tracing::warn!(
-                    event = "error",
-                    operation = "verify",
-                    did,
-                    reason = reject.label(),
-                    "refused {did}: {reject}"
-                );
-                let heal_ms = self.heal_or_wait(&row, heal.as_deref(), now_ms, outcome);
-                // Only time cures a stamp ahead of ours; a torn record is written again by its owner.
-                let due_ms = match &*reject {
-                    Reject::FutureStamp { at_ms } => {
-                        u64::try_from(at_ms.saturating_sub(FUTURE_MS_MAX)).ok()
-                    }
-                    Reject::Torn => Some(now_ms + backoff_ms(row.attempts)),
-                    _ => None,
-                };
-                let (data, oip) = texts.map_or((None, None), |texts| {
-                    (texts.data.map(Into::into), Some(texts.oip.into()))
-                });
-                let entry = quarantined(
-                    &row,
-                    reject.label(),
-                    reject.to_string(),
-                    source,
-                    now_ms,
-                    due_ms,
-                    (data, oip),
-                );
-                let next = match (due_ms, heal_ms) {
-                    (Some(due_ms), _) => tried(row, due_ms, reject.label()),
-                    (None, Some(due_ms)) => put_off(row, due_ms, WAITS_TO_HEAL),
-                    (None, None) => done,
-                };
-                outcome
-                    .ops
-                    .push((vec![Op::QuarantineAdd(entry), next], Kept::Nothing));
-            }
-            Judgement::Contested(accepted) => {
-                self.metrics.reject_record("contested", signed_ms(now_ms));
-                let detail = format!(
-                    "{} signed it too, but the soul belongs to another key",
-                    accepted.creator.did_address
-                );
-                let texts = (
-                    accepted.data_text.map(Into::into),
-                    Some(accepted.oip_text.into()),
-                );
-                let entry = quarantined(&row, "contested", detail, source, now_ms, None, texts);
-                outcome
-                    .ops
-                    .push((vec![Op::QuarantineAdd(entry), done], Kept::Nothing));
-            }
-        }
-    }
-
-    /// Has the record healed if it is its turn; else says when that comes.
-    fn heal_or_wait(
-        &self,
-        row: &WantedRow,
-        held: Option<&RecordRow>,
-        now_ms: u64,
-        outcome: &mut Outcome,
-    ) -> Option<u64> {
-        held.filter(|held| is_healable(held))?;
-        match self.healer.turns.take(&row.soul, now_ms) {
-            Turn::Now => {
-                outcome.heal.push(row.clone());
-                None
-            }
-            Turn::At(due_ms) => Some(due_ms),
-        }
-    }
-
-    /// Commits each judgement in a transaction of its own; all share the store's next sync.
-    async fn keep(&self, judged: Vec<(Vec<Op>, Kept)>, now_ms: u64) -> bool {
-        let commits: Vec<_> = judged
-            .into_iter()
-            .map(|(ops, kept)| {
-                let (reply, committed) =
-                    tokio::sync::oneshot::channel::<Result<Committed, WriteError>>();
-                self.judge
-                    .store
-                    .submit(Transaction { ops }, now_ms, move |result| {
-                        let _ = reply.send(result);
-                    });
-                (committed, kept)
-            })
-            .collect();
-        let mut all = true;
-        for (committed, kept) in commits {
-            match (committed.await, kept) {
-                (Ok(Ok(_)), Kept::Record(did)) => {
-                    self.metrics.synced.inc();
-                    tracing::info!(event = "recordSynced", did, "synced {did}");
-                }
-                (Ok(Ok(_)), Kept::Tombstone(did)) => {
-                    self.metrics.deleted.inc();
-                    tracing::info!(
-                        event = "recordSynced",
-                        did,
-                        deleted = true,
-                        "synced the deletion of {did}"
-                    );
-                }
-                // The soul is still wanted, and is judged against the version that came first.
-                (Ok(Ok(_)), Kept::Nothing) | (Ok(Err(WriteError::Superseded(_))), _) => {}
-                _ => all = false,
-            }
-        }
-        all
-    }
-}
-
-#[derive(Default)]
-struct Outcome {
-    ops: Vec<(Vec<Op>, Kept)>,
-    fetch: Vec<(WantedRow, Vec<Soul>)>,
-    heal: Vec<WantedRow>,
-    failed: bool,
-}
-
-/// What a transaction keeps, told once it is durable.
-enum Kept {
-    Record(String),
-    Tombstone(String),
-    Nothing,
 }
 
 /// Bytes of the texts of a graph, which are nearly all of a record.
@@ -576,54 +313,4 @@ fn weight(graph: &Graph) -> usize {
         .flat_map(|node| &node.entries)
         .filter_map(|entry| entry.value.as_text());
     texts.map(str::len).sum()
-}
-
-/// Puts a soul off after an attempt that failed.
-fn tried(row: WantedRow, due_ms: u64, reason: &str) -> Op {
-    let attempts = row.attempts + 1;
-    put_off(WantedRow { attempts, ..row }, due_ms, reason)
-}
-
-/// Puts a soul off until its time; announced anew meanwhile, it is due at once.
-fn put_off(row: WantedRow, due_ms: u64, reason: &str) -> Op {
-    Op::WantedRetry {
-        soul: row.soul,
-        generation: row.generation,
-        attempts: row.attempts,
-        due_ms,
-        reason: reason.into(),
-    }
-}
-
-fn backoff_ms(attempts: u32) -> u64 {
-    RETRY_MS
-        .saturating_mul(1_u64 << attempts.min(16))
-        .min(RETRY_MS_MAX)
-}
-
-type StoredTexts = (Option<Arc<str>>, Option<Arc<str>>);
-
-fn quarantined(
-    row: &WantedRow,
-    reason: &str,
-    detail: String,
-    source: Option<String>,
-    now_ms: u64,
-    due_ms: Option<u64>,
-    (data, oip): StoredTexts,
-) -> QuarantineRow {
-    QuarantineRow {
-        soul: row.soul.clone(),
-        record_type: row.record_type.clone(),
-        creator: None,
-        reason: reason.into(),
-        detail,
-        source,
-        attempts: row.attempts + 1,
-        first_ms: now_ms,
-        last_ms: now_ms,
-        due_ms,
-        data,
-        oip,
-    }
 }
