@@ -182,12 +182,13 @@ async fn synced(node: &NodeProcess) -> Result<u64> {
     synced.with_context(|| format!("no count in {health}"))
 }
 
-/// Bytes from and to all peers.
+/// Bytes from and to all peers that health lists; NaN if it lists none.
 async fn wire(node: &NodeProcess) -> Result<(f64, f64)> {
     let health = health(node).await?;
     let sum = |name: &str| -> f64 {
         let peers = health["peers"].as_array().into_iter().flatten();
-        peers.filter_map(|peer| peer[name].as_f64()).sum()
+        let bytes = peers.filter_map(|peer| peer[name].as_f64());
+        bytes.reduce(|sum, more| sum + more).unwrap_or(f64::NAN)
     };
     Ok((sum("bytesIn"), sum("bytesOut")))
 }
