@@ -33,7 +33,7 @@ pub struct Health {
     pub configuration: SyncSettings,
     /// What is held.
     pub registry: RegistryView,
-    /// Every configured peer, and every connected one.
+    /// Every configured peer, and every node of this kind that dialled us.
     pub peers: Vec<PeerView>,
     /// Changes the index has yet to apply.
     pub index_lag: u64,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use gun::mesh::Direction;
-use gun_net::LinkPhase;
+use gun_net::{LinkPhase, LinkStatus};
 use oip_record::Stamp;
 
 use super::Node;
@@ -114,14 +114,19 @@ impl Node {
     fn peer_views(&self) -> Vec<PeerView> {
         let inner = &self.inner;
         let connected = inner.peers.all();
-        let links = inner.network.links();
-        links
+        let node_id_of = |link: &LinkStatus| {
+            let peer = connected.iter().find(|peer| *peer.label == *link.label);
+            peer.and_then(|peer| peer.node_id.clone())
+        };
+        // Of those who dialled us, the nodes of our kind; apps come by the thousand.
+        let accepted = inner.network.inbound();
+        let nodes = accepted
             .into_iter()
+            .filter(|link| node_id_of(link).is_some());
+        let links = inner.network.links().into_iter().chain(nodes);
+        links
             .map(|link| {
-                let node_id = connected
-                    .iter()
-                    .find(|peer| *peer.label == *link.label)
-                    .and_then(|peer| peer.node_id.clone());
+                let node_id = node_id_of(&link);
                 let dialled = link.direction == Direction::Dialled;
                 let lag = dialled.then(|| self.lag(&link.label)).flatten();
                 PeerView {
