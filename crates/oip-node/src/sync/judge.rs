@@ -140,6 +140,14 @@ impl Judge {
         {
             return Ok(refused(Reject::Unsigned, Some(texts), held, asked, soul));
         }
+        if accepted.class == SignatureClass::Deployed
+            && let Some(held) = &held
+            && held.data.as_deref() != accepted.data_text.as_deref()
+            && self.store.cursor(&data_mark(&accepted))?.is_some()
+        {
+            let heal = Some(held.clone());
+            return self.settled(row, asked, &node, heal);
+        }
         let claimed = held.as_ref().map(held_version);
         match oip_record::order::resolve(claimed.as_ref(), &accepted.claim()) {
             Resolution::Take => Ok(Judgement::Take {
@@ -294,6 +302,16 @@ pub(crate) fn row_of(accepted: Accepted, source: Option<String>, first_seen_ms: 
 /// Names the mark that a creator has been seen signing: unsigned records in its name are then refused.
 pub(crate) fn signer_mark(did_address: &str) -> String {
     format!("signer:{did_address}")
+}
+
+/// Names the mark that a record held this data once. A deployed signature does not cover the time,
+/// so that anyone can date old data anew: what was superseded here is not taken again.
+pub(crate) fn data_mark(accepted: &Accepted) -> String {
+    use aws_lc_rs::digest::{Context, SHA256};
+    let mut digest = Context::new(&SHA256);
+    digest.update(&accepted.data_digest);
+    digest.update(accepted.soul.as_str().as_bytes());
+    format!("data:{}", oip_record::soul::hex(digest.finish().as_ref()))
 }
 
 /// The store counts time without sign, records with.

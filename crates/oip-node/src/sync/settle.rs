@@ -16,7 +16,7 @@ use oip_store::{Committed, Op, QuarantineRow, RecordRow, Transaction, WantedRow,
 
 use super::heal::{Turn, is_healable};
 use super::intake::{Ended, Intake, LOOK};
-use super::judge::{Asked, Judgement, did_of, row_of, signed_ms, signer_mark};
+use super::judge::{Asked, Judgement, data_mark, did_of, row_of, signed_ms, signer_mark};
 use crate::clock;
 
 /// Wait before a soul that no peer had is asked for again: 1 s, doubled each time …
@@ -123,6 +123,12 @@ impl Intake {
                 if accepted.class != SignatureClass::None {
                     ops.push(Op::SetCursor {
                         name: signer_mark(&accepted.creator.did_address),
+                        value: vec![1],
+                    });
+                }
+                if accepted.class == SignatureClass::Deployed {
+                    ops.push(Op::SetCursor {
+                        name: data_mark(&accepted),
                         value: vec![1],
                     });
                 }

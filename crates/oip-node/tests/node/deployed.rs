@@ -1,6 +1,6 @@
 //! Records as nodes in the field write them: RSA over the data text, unsigned, nested.
 
-use oip_record::{Did, SignaturePolicy};
+use oip_record::{CreatorKey, Did, SignaturePolicy};
 use serde_json::{Map, Value, json};
 use testkit::raw;
 
@@ -59,6 +59,54 @@ fn unsigned(author: &Author, local_id: &str, state_ms: u64) -> (Did, Value) {
         entry_of(&soul, state_ms),
     );
     (did(&soul), graph)
+}
+
+/// A record as a deployed node signs it: with its wallet, over the data text alone.
+fn signed_by_wallet(name: &str, indexed_at: &str, state_ms: u64) -> (Did, Value) {
+    let wallet = include_str!("../../../../testdata/vectors/own/throw-away-wallet.json");
+    let key = CreatorKey::from_file_json(wallet).unwrap();
+    let soul = format!("{}:dated", key.soul_prefix());
+    let data = text(name).to_string();
+    let creator = key.creator();
+    let oip = json!({
+        "did": format!("did:gun:{soul}"), "recordType": "post", "ver": "0.8.0", "indexedAt": indexed_at,
+        "signature": key.sign(data.as_bytes()).unwrap(),
+        "creator": {"didAddress": creator.did_address, "publicKey": creator.public_key},
+    });
+    let values = [("data", json!(data)), ("oip", json!(oip.to_string()))];
+    let graph = join(
+        raw::node(&soul, &values, state_ms),
+        entry_of(&soul, state_ms),
+    );
+    (did(&soul), graph)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_deployed_data_under_a_new_date_is_not_taken_again() {
+    let node = node(&[]).await;
+    let mut client = node.client().await;
+    let now = now_ms();
+    let holds = async |did: &Did, name: &str| {
+        let expected = text(name);
+        eventually("the version", || async {
+            let held = node.get(did).await.unwrap()?;
+            (held["data"] == expected).then_some(())
+        })
+        .await;
+    };
+    let (did, first) = signed_by_wallet("first", "2026-01-01T00:00:00.000Z", now - 30);
+    put(&mut client, first).await;
+    holds(&did, "first").await;
+    let (_, second) = signed_by_wallet("second", "2026-01-02T00:00:00.000Z", now - 20);
+    put(&mut client, second).await;
+    holds(&did, "second").await;
+    let (_, dated_anew) = signed_by_wallet("first", "2026-01-03T00:00:00.000Z", now - 10);
+    put(&mut client, dated_anew).await;
+    node.counted("records_healed_total", 1).await;
+    holds(&did, "second").await;
+    let (_, third) = signed_by_wallet("third", "2026-01-04T00:00:00.000Z", now_ms() + 1);
+    put(&mut client, third).await;
+    holds(&did, "third").await;
 }
 
 fn creator(author: &Author) -> Value {
