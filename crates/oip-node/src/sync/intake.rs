@@ -285,6 +285,16 @@ impl Running {
 }
 
 impl Intake {
+    /// A record that is held and announced anew is followed as well as asked for: a peer that has
+    /// not got the newer version yet then pushes it as soon as it has.
+    fn question(&self, soul: &Soul) -> Get {
+        let get = Get::node(soul.clone());
+        match self.judge.store.record(soul) {
+            Ok(Some(_)) => get,
+            _ => get.once(),
+        }
+    }
+
     /// Asks peers in turn until one gives something.
     async fn ask_for(&self, missing: &[Soul], order: &[PeerId]) -> Found {
         let mut nothing = Found::Nowhere;
@@ -292,7 +302,7 @@ impl Intake {
             let mut given = None;
             for soul in missing {
                 self.metrics.fetches.inc();
-                match self.hub.ask(*peer, Get::node(soul.clone()).once()).await {
+                match self.hub.ask(*peer, self.question(soul)).await {
                     Fetched::Data(graph) => *given.get_or_insert(0) += weight(&graph),
                     Fetched::PeerGone => nothing = Found::Interrupted,
                     Fetched::Nothing | Fetched::TimedOut => {}

@@ -13,6 +13,10 @@ use super::heal;
 use crate::config::TypeFilter;
 use crate::registry::Registry;
 
+/// Times a version that is announced and not yet to be had is asked for again: with the waits of
+/// the intake, over a quarter of a minute.
+const BEHIND_TRIES: u32 = 4;
+
 /// What judging works with.
 #[derive(Clone)]
 pub(crate) struct Judge {
@@ -190,7 +194,9 @@ impl Judge {
         Ok(announced.is_some_and(|announced| written.is_none_or(|written| announced > written)))
     }
 
-    /// Nothing new, unless the registry announces something newer than what is here.
+    /// Nothing new, unless the registry announces something newer than what is here. A peer in
+    /// between may pass an announcement on before it has the version itself: it is asked again,
+    /// though not for ever, since deployed nodes announce later than they write.
     fn settled(
         &self,
         row: &WantedRow,
@@ -198,8 +204,14 @@ impl Judge {
         node: &Node,
         heal: Option<RecordRow>,
     ) -> Result<Judgement, ReadError> {
-        if asked == Asked::NotYet && self.announces_newer(row, node)? {
-            return Ok(Judgement::Fetch(vec![row.soul.clone()]));
+        if self.announces_newer(row, node)? {
+            match asked {
+                Asked::NotYet => return Ok(Judgement::Fetch(vec![row.soul.clone()])),
+                Asked::Already if heal.is_none() && row.attempts < BEHIND_TRIES => {
+                    return Ok(Judgement::Absent);
+                }
+                Asked::Already => {}
+            }
         }
         Ok(Judgement::Known {
             heal: heal.map(Box::new),
