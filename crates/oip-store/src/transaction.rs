@@ -56,7 +56,7 @@ impl Op {
     fn bytes(&self) -> usize {
         let soul_bytes = |soul: &Soul| OVERHEAD_BYTES + soul.as_str().len();
         match self {
-            Self::Merge { graph } => graph
+            Self::Merge { graph } | Self::Offer { graph } => graph
                 .iter()
                 .map(|node| {
                     let entries = node.entries.iter();
@@ -108,6 +108,12 @@ pub enum Op {
     /// stored. A state ahead of the clock waits in the deferred table, one too far ahead is
     /// refused and counted.
     Merge {
+        /// The values.
+        graph: Graph,
+    },
+    /// The same for values that peers send: a node whose account is full is left as it is, and
+    /// counted in [`crate::Committed::over_quota`].
+    Offer {
         /// The values.
         graph: Graph,
     },
