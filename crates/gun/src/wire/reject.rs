@@ -113,9 +113,9 @@ pub enum Reject {
     /// A get that names no soul, or asks in an unknown form.
     #[error("the get names no soul")]
     BadGet,
-    /// A get for a range of souls.
-    #[error("ranges of souls are not served")]
-    SoulRange,
+    /// A range that holds more than one answer may.
+    #[error("the range holds too many names: ask for a narrower one")]
+    RangeTooWide,
     /// A state further in the future than this peer keeps.
     #[error("a state is too far in the future")]
     FutureState,
@@ -164,7 +164,7 @@ impl Reject {
             Self::BadSoul(_) => "bad_soul",
             Self::BadKey(_) => "bad_key",
             Self::BadGet => "bad_get",
-            Self::SoulRange => "soul_range",
+            Self::RangeTooWide => "range_too_wide",
             Self::FutureState => "future_state",
             Self::NotAdmitted => "not_admitted",
             Self::Unverified => "unverified",

@@ -1,10 +1,11 @@
 //! A relay without network: the mesh on top of a store in memory.
 
+use gun::graph::Entry;
 use gun::mesh::{
     Answer, Direction, Input, Loaded, Mesh, MeshConfig, Output, PeerId, SendKind, StoreOutcome,
     Token, Told,
 };
-use gun::wire::{Get, KeyQuery, Limits, Message, SoulQuery, parse_frame};
+use gun::wire::{Get, Limits, Message, Selection, parse_frame};
 use gun::{Graph, Node};
 
 use crate::store::Store;
@@ -111,22 +112,20 @@ impl Relay {
     }
 
     fn load(&self, get: &Get) -> Loaded {
-        let SoulQuery::One(soul) = &get.souls else {
-            return Loaded::Missing;
-        };
-        let Some(mut node) = self.store.node(soul) else {
-            return Loaded::Missing;
-        };
-        if get.keys != KeyQuery::All {
-            node.entries.retain(|entry| get.matches(soul, &entry.key));
+        let mut selection = Selection::new(get);
+        for (soul, key, state, value) in self.store.values() {
+            if get.matches(soul, key) {
+                let (key, state, value) = (key.clone(), *state, value.clone());
+                if selection.take(soul, Entry { key, state, value }).is_err() {
+                    break;
+                }
+            }
         }
-        if node.entries.is_empty() {
+        let graph = selection.finish();
+        if graph.is_empty() {
             return Loaded::Missing;
         }
-        Loaded::Part {
-            graph: vec![node],
-            more: false,
-        }
+        Loaded::Part { graph, more: false }
     }
 
     /// Lets time pass, with all that falls due on the way.

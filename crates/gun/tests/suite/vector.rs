@@ -76,6 +76,7 @@ pub(crate) struct Replay {
 pub(crate) enum Rule {
     AckAll,
     AnswerAll,
+    Budget,
     Dial,
     Durable,
     Echo,
@@ -87,13 +88,14 @@ pub(crate) enum Rule {
     News,
     Refuse,
     Repeat,
-    Souls,
+    Ranges,
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::AckAll,
         Self::AnswerAll,
+        Self::Budget,
         Self::Dial,
         Self::Durable,
         Self::Echo,
@@ -105,13 +107,14 @@ impl Rule {
         Self::News,
         Self::Refuse,
         Self::Repeat,
-        Self::Souls,
+        Self::Ranges,
     ];
 
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::AckAll => "ack-all",
             Self::AnswerAll => "answer-all",
+            Self::Budget => "budget",
             Self::Dial => "no-dial",
             Self::Durable => "durable",
             Self::Echo => "no-echo",
@@ -123,7 +126,7 @@ impl Rule {
             Self::News => "answers-are-news",
             Self::Refuse => "refuse-whole",
             Self::Repeat => "repeat",
-            Self::Souls => "soul-ranges",
+            Self::Ranges => "ranges",
         }
     }
 }

@@ -557,7 +557,7 @@ fn each_refusal_is_a_row_of_the_table() {
         Reject::BadSoul(NameError::Empty),
         Reject::BadKey(NameError::Empty),
         Reject::BadGet,
-        Reject::SoulRange,
+        Reject::RangeTooWide,
         Reject::FutureState,
         Reject::NotAdmitted,
         Reject::Unverified,
