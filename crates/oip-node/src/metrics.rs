@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     pub index_failures: Counter,
     rejected_messages: Family<Reason, Counter>,
     rejected_records: Family<Reason, Counter>,
+    connections_refused: Family<Reason, Gauge>,
     records: Gauge,
     wanted: Gauge,
     quarantine: Gauge,
@@ -52,6 +53,10 @@ pub(crate) struct Levels {
     pub quarantine: u64,
     pub index_lag: u64,
     pub peers: u64,
+    /// Connections of the relay port closed at once because there were too many.
+    pub turned_away: u64,
+    /// Requests to the relay port without one of its tokens.
+    pub unauthorized: u64,
 }
 
 impl Metrics {
@@ -97,6 +102,12 @@ impl Metrics {
         let quarantine = gauge("quarantine", "Records refused and kept with their reason");
         let index_lag = gauge("index_lag", "Changes the index has yet to apply");
         let peers = gauge("peers", "Open connections");
+        let connections_refused = Family::<Reason, Gauge>::default();
+        registry.register(
+            "relay_connections_refused",
+            "Connections and requests that the relay port turned away since the start",
+            connections_refused.clone(),
+        );
         let rejected_messages = Family::<Reason, Counter>::default();
         registry.register(
             "messages_rejected",
@@ -125,6 +136,7 @@ impl Metrics {
             index_failures,
             rejected_messages,
             rejected_records,
+            connections_refused,
             records,
             wanted,
             quarantine,
@@ -167,6 +179,14 @@ impl Metrics {
         set(&self.quarantine, levels.quarantine);
         set(&self.index_lag, levels.index_lag);
         set(&self.peers, levels.peers);
+        for (reason, count) in [
+            ("too_many_connections", levels.turned_away),
+            ("unauthorized", levels.unauthorized),
+        ] {
+            let reason = reason.to_owned();
+            let refused = self.connections_refused.get_or_create(&Reason { reason });
+            set(&refused, count);
+        }
         let mut text = String::new();
         // Writing to a text does not fail.
         let _ = encode(&mut text, &self.registry);

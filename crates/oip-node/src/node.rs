@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
-use gun_net::{NetConfig, Network, ServeOptions, ServeStats};
+use gun_net::{NetConfig, Network, Router, ServeOptions, ServeStats};
 use oip_index::embedded::EmbeddedIndex;
 use oip_index::{Index, IndexError, Page, Query};
 use oip_record::{Creator, CreatorKey, Did, Submission};
@@ -20,6 +20,8 @@ use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission;
+use crate::allowance::Allowances;
 use crate::clock;
 use crate::config::{NodeConfig, SyncMode};
 use crate::document;
@@ -30,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::publish::{DeleteError, Deleted, PublishError, Published, Publisher};
 use crate::registry::Registry;
+use crate::relay::{Relay, RelayParts};
 use crate::sync;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
@@ -73,6 +76,8 @@ struct Inner {
     key: Arc<CreatorKey>,
     node_id: Arc<str>,
     relay_address: SocketAddr,
+    relay: Relay,
+    relay_stats: ServeStats,
     indexed: watch::Receiver<u64>,
     /// Ends what takes new work: sockets, hub, discovery.
     accepting: CancellationToken,
@@ -152,18 +157,34 @@ pub enum ReadError {
 pub struct SyncOff;
 
 impl Node {
-    /// Starts a node and returns once it serves; discovery goes on in the background.
+    /// Starts a node and returns once it serves; discovery goes on in the background. Its relay
+    /// port speaks GUN only.
     ///
     /// # Errors
     /// [`StartError`], whose message names the cure.
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        Self::start_with(config, |_| Router::new()).await
+    }
+
+    /// The same with more HTTP routes on the relay port than GUN's own.
+    ///
+    /// # Errors
+    /// [`StartError`], whose message names the cure.
+    pub async fn start_with(
+        config: NodeConfig,
+        routes: impl FnOnce(Relay) -> Router,
+    ) -> Result<Self, StartError> {
         check_root(&config.registry_root)?;
         std::fs::create_dir_all(&config.data_dir).map_err(|source| StartError::DataDir {
             path: config.data_dir.clone(),
             source,
         })?;
         let registry = Arc::new(Registry::new(&config.registry_root));
+        let (accounts, quotas) = (Arc::clone(&registry), config.quotas);
         let options = StoreOptions {
+            accounts: Box::new(move |soul| {
+                Some(admission::account(&accounts, &quotas, soul.as_str()))
+            }),
             watch: sync::watch_rule(Arc::clone(&registry), config.types.clone(), &config.sync),
             own_lag_ms: crate::random::state_lag_ms(),
             ..StoreOptions::default()
@@ -205,15 +226,6 @@ impl Node {
             accepting.clone(),
             accepting_tasks.clone(),
         );
-        accepting_tasks.spawn(gun_net::serve(
-            listener,
-            network.router(),
-            ServeOptions::default(),
-            ServeStats::default(),
-            accepting.clone(),
-            accepting_tasks.clone(),
-        ));
-
         let (events, event_queue) = mpsc::unbounded_channel();
         let (notices, notice_queue) = mpsc::channel(NOTICES_MAX);
         let deferred = Arc::new(Notify::new());
@@ -227,6 +239,7 @@ impl Node {
             registry: Arc::clone(&registry),
             types: config.types.clone(),
             admission: config.admission,
+            allowances: Allowances::new(&config.quotas),
             metrics: Arc::clone(&metrics),
             node_id: Arc::clone(&node_id),
             events,
@@ -235,6 +248,30 @@ impl Node {
         };
         let (hub, hub_task) = hub.start(net_event_queue, accepting.clone());
         accepting_tasks.spawn(hub_task);
+        let relay = Relay::new(RelayParts {
+            store: store.clone(),
+            hub: hub.clone(),
+            network: network.clone(),
+            registry: Arc::clone(&registry),
+            admission: config.admission,
+            metrics: Arc::clone(&metrics),
+            tracker: accepting_tasks.clone(),
+        });
+        let relay_stats = ServeStats::default();
+        let tokens = config.relay_tokens.iter();
+        let tokens = tokens.map(|token| token.text().to_owned()).collect();
+        accepting_tasks.spawn(gun_net::serve(
+            listener,
+            gun_net::guard(
+                network.router().merge(routes(relay.clone())),
+                tokens,
+                relay_stats.clone(),
+            ),
+            ServeOptions::default(),
+            relay_stats.clone(),
+            accepting.clone(),
+            accepting_tasks.clone(),
+        ));
         accepting_tasks.spawn(release_deferred(
             store.clone(),
             hub.clone(),
@@ -328,6 +365,8 @@ impl Node {
             key,
             node_id,
             relay_address,
+            relay,
+            relay_stats,
             indexed,
             accepting,
             accepting_tasks,
@@ -343,6 +382,12 @@ impl Node {
     #[must_use]
     pub fn relay_address(&self) -> SocketAddr {
         self.inner.relay_address
+    }
+
+    /// The graph of this node, as the HTTP API of a relay reads and writes it.
+    #[must_use]
+    pub fn relay(&self) -> &Relay {
+        &self.inner.relay
     }
 
     /// The id, or alias, that registry entries of this node bear.

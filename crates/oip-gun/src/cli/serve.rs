@@ -72,7 +72,7 @@ pub(super) struct ServeArgs {
     /// Port of the relay, 0 takes a free one [env: GUN_RELAY_PORT] [default: 8765]
     #[arg(long, value_name = "PORT")]
     relay_port: Option<String>,
-    /// Which graph writes the relay takes: oip or open [env: OIP_GUN_RELAY_ADMISSION] [default: oip]
+    /// Which graph writes the relay takes: oip, signed or open [env: OIP_GUN_RELAY_ADMISSION] [default: oip]
     #[arg(long, value_name = "RULE")]
     relay_admission: Option<String>,
     /// A relay or node to dial; repeat for more [env: GUN_PEERS] [default: none]

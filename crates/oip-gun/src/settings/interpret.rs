@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use gun_net::PeerAddress;
 use oip_node::config::{
-    Admission, NodeConfig, PrivacyDefault, RELAY_PORT, SyncConfig, SyncMode, TypeFilter,
+    Admission, NodeConfig, PeerToken, PrivacyDefault, RELAY_PORT, RelayQuotas, SyncConfig,
+    SyncMode, TypeFilter,
 };
 use oip_record::SignaturePolicy;
 
@@ -98,6 +99,10 @@ impl Settings {
         if let Some(admission) = reader.read(Setting::RelayAdmission, admission)? {
             node.admission = admission;
         }
+        node.relay_tokens = reader
+            .read(Setting::RelayTokens, peer_tokens)?
+            .unwrap_or_default();
+        node.quotas = reader.quotas()?;
         if let Some(root) = reader.read(Setting::RegistryRoot, registry_root)? {
             node.registry_root = root;
         }
@@ -192,6 +197,22 @@ impl Reader<'_> {
         Ok(all)
     }
 
+    fn quotas(&self) -> Result<RelayQuotas, SettingsError> {
+        let mut quotas = RelayQuotas::default();
+        for (setting, quota) in [
+            (Setting::PeerBytes, &mut quotas.peer_bytes_per_day),
+            (Setting::PeerSouls, &mut quotas.peer_souls_per_day),
+            (Setting::AuthorBytes, &mut quotas.author_bytes),
+            (Setting::AuthorSouls, &mut quotas.author_souls),
+            (Setting::PublicBytes, &mut quotas.public_bytes),
+        ] {
+            if let Some(given) = self.read(setting, whole_number)? {
+                *quota = given;
+            }
+        }
+        Ok(quotas)
+    }
+
     fn sync(&self) -> Result<SyncConfig, SettingsError> {
         let mut sync = SyncConfig::default();
         if let Some(enabled) = self.read(Setting::SyncEnabled, switch)? {
@@ -273,15 +294,26 @@ fn privacy(text: &str) -> Result<PrivacyDefault, String> {
 fn admission(text: &str) -> Result<Admission, String> {
     match text {
         "oip" => Ok(Admission::Oip),
+        "signed" => Ok(Admission::Signed),
         "open" => Ok(Admission::Open),
-        "signed" => Err(
-            "is not supported by this version yet; give oip (OIP-shaped souls) or open (any soul)"
+        _ => Err(
+            "is not an admission rule; give oip (OIP-shaped souls), signed (only what a signature proves, and registry entries) or open (any soul)"
                 .to_owned(),
         ),
-        _ => Err(
-            "is not an admission rule; give oip (OIP-shaped souls) or open (any soul)".to_owned(),
-        ),
     }
+}
+
+fn peer_tokens(text: &str) -> Result<Vec<PeerToken>, String> {
+    let names = text.split(',').map(str::trim);
+    let given = names.filter(|token| !token.is_empty());
+    given
+        .map(|token| PeerToken::new(token).map_err(|why| format!("holds a token that {why}")))
+        .collect()
+}
+
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "is not a whole number; 0 means no bound".to_owned())
 }
 
 fn sweep_interval(text: &str) -> Result<u64, String> {

@@ -272,14 +272,19 @@ fn a_value_that_is_not_taken_is_refused_with_place_and_cure() {
             "relay.port \"-1\" (GUN_RELAY_PORT in the environment) is not a port; give a number from 1 to 65535, or 0 for a free one",
         ),
         (
-            Setting::RelayAdmission,
-            "signed",
-            "relay.admission \"signed\" (OIP_GUN_RELAY_ADMISSION in the environment) is not supported by this version yet; give oip (OIP-shaped souls) or open (any soul)",
+            Setting::RelayTokens,
+            "a-token-of-enough-characters,short",
+            "relay.tokens (not shown) (OIP_GUN_RELAY_TOKENS in the environment) holds a token that has less than 16 characters, which can be guessed",
+        ),
+        (
+            Setting::PeerBytes,
+            "4GiB",
+            "relay.peer_bytes_per_day \"4GiB\" (OIP_GUN_RELAY_PEER_BYTES in the environment) is not a whole number; 0 means no bound",
         ),
         (
             Setting::RelayAdmission,
             "all",
-            "relay.admission \"all\" (OIP_GUN_RELAY_ADMISSION in the environment) is not an admission rule; give oip (OIP-shaped souls) or open (any soul)",
+            "relay.admission \"all\" (OIP_GUN_RELAY_ADMISSION in the environment) is not an admission rule; give oip (OIP-shaped souls), signed (only what a signature proves, and registry entries) or open (any soul)",
         ),
         (
             Setting::SyncEnabled,

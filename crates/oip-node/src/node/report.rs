@@ -79,6 +79,8 @@ impl Node {
             quarantine: inner.store.quarantine_len(),
             index_lag: self.index_lag(),
             peers: inner.peers.all().len() as u64,
+            turned_away: inner.relay_stats.turned_away(),
+            unauthorized: inner.relay_stats.unauthorized(),
         })
     }
 
