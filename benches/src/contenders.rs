@@ -29,6 +29,14 @@ pub async fn node(name: &str, peers: &str, options: &Options) -> Result<NodeProc
     let with = NodeOptions::named(name)
         .env("GUN_PEERS", peers)
         .env("RUST_LOG", &options.log);
+    start(with).await
+}
+
+/// Starts a node with these options.
+///
+/// # Errors
+/// When it does not become ready.
+pub async fn start(with: NodeOptions) -> Result<NodeProcess> {
     NodeProcess::start(binary()?, with).await
 }
 

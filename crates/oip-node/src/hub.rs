@@ -21,7 +21,7 @@ use gun::wire::{Get, MessageId, Reject};
 use gun_net::{NetEvent, Network, SendResult};
 use oip_store::{Committed, Store, WriteError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::allowance::{Allowances, Cost};
@@ -40,6 +40,9 @@ const UNANSWERED_MAX: usize = 8_192;
 
 /// Events worked off before the hub looks at its other sources again.
 const TURN_EVENTS_MAX: usize = 64;
+
+/// How often the mesh's counters are noted for metrics.
+const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
 /// What the rest of the node hears from the hub.
 #[derive(Debug)]
@@ -242,6 +245,8 @@ impl Hub {
             deciding: false,
             out: Vec::new(),
         };
+        let mut look = tokio::time::interval(COUNTS_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Vec::with_capacity(TURN_EVENTS_MAX);
         let mut finished = Vec::with_capacity(TURN_EVENTS_MAX);
         loop {
@@ -251,6 +256,8 @@ impl Hub {
             });
             tokio::select! {
                 biased;
+                // Rare, and first, so that it is seen under load.
+                _ = look.tick() => running.hub.metrics.set_mesh(running.hub.mesh.counts()),
                 _ = done_queue.recv_many(&mut finished, TURN_EVENTS_MAX) => {
                     for done in finished.drain(..) {
                         running.finish(done);
@@ -442,6 +449,9 @@ impl Running {
                 scanned,
             } => {
                 self.spend(peer, Cost::Scanned, scanned as u64);
+                if let Loaded::Failed(reject) = &part {
+                    self.hub.metrics.reject(reject.name());
+                }
                 if matches!(part, Loaded::Part { more: true, .. }) {
                     // The rest of the answer is still on its way.
                     self.unanswered += 1;

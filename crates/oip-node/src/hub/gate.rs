@@ -26,7 +26,6 @@ impl Running {
             });
         };
         if loader::scans(&get) && self.is_used_up(peer, Cost::Scanned) {
-            self.hub.metrics.reject(Reject::Quota.name());
             return give(Loaded::Failed(Reject::Quota), 0);
         }
         loader::load(&self.hub.store, get, give);
