@@ -24,6 +24,7 @@ use super::output::{self, Output};
 use super::stop::{StdinEnd, Stop};
 use super::token;
 use crate::api::{Access, ApiState, LocalWriting, router};
+use crate::relay_api;
 use crate::settings::{AdminToken, Flags, Layers, Setting, Settings};
 
 /// The longest a graceful stop may take; supervisors kill after 30 s at the earliest.
@@ -152,7 +153,7 @@ pub(super) async fn run(args: ServeArgs, output: Output) -> anyhow::Result<ExitC
     let settings = Settings::interpret(layers)?;
     let listener = bind(settings.api_listen).await?;
     let node = tokio::select! {
-        node = Node::start(settings.node.clone()) => node.map_err(|error| anyhow::anyhow!("{}", crate::api::causes(&error)))?,
+        node = Node::start_with(settings.node.clone(), relay_api::router) => node.map_err(|error| anyhow::anyhow!("{}", crate::api::causes(&error)))?,
         () = stop.asked() => return Ok(ExitCode::SUCCESS),
     };
     let served = serve(&settings, listener, &node, &stop, output).await;
@@ -180,7 +181,8 @@ async fn serve(
     let address = listener
         .local_addr()
         .context("failed to read the address of the API")?;
-    let state = ApiState::new(node.clone(), access(settings, address)?);
+    let state =
+        ApiState::new(node.clone(), access(settings, address)?).with_gun_relay(settings.gun_relay);
     let cancel = CancellationToken::new();
     let connections = TaskTracker::new();
     let mut api = std::pin::pin!(gun_net::serve(

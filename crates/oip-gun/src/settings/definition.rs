@@ -12,6 +12,8 @@ pub enum Setting {
     ApiPort,
     /// The token that may do everything.
     AdminToken,
+    /// Whether the graph is not to be served on the API port.
+    GunRelayOff,
     /// Address the relay listens on.
     RelayBind,
     /// Port of the relay; 0 takes a free one.
@@ -58,11 +60,12 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::DataDir,
         Self::ApiBind,
         Self::ApiPort,
         Self::AdminToken,
+        Self::GunRelayOff,
         Self::RelayBind,
         Self::RelayPort,
         Self::RelayAdmission,
@@ -94,6 +97,7 @@ impl Setting {
             Self::ApiBind => "api.bind",
             Self::ApiPort => "api.port",
             Self::AdminToken => "api.admin_token",
+            Self::GunRelayOff => "api.disable_gun_relay",
             Self::RelayBind => "relay.bind",
             Self::RelayPort => "relay.port",
             Self::RelayAdmission => "relay.admission",
@@ -126,6 +130,7 @@ impl Setting {
             Self::ApiBind => "OIP_GUN_BIND",
             Self::ApiPort => "PORT",
             Self::AdminToken => "OIP_GUN_ADMIN_TOKEN",
+            Self::GunRelayOff => "DISABLE_GUN_RELAY_PROXY",
             Self::RelayBind => "OIP_GUN_RELAY_BIND",
             Self::RelayPort => "GUN_RELAY_PORT",
             Self::RelayAdmission => "OIP_GUN_RELAY_ADMISSION",
@@ -169,6 +174,7 @@ impl Setting {
             Self::NodeIdOverride => Some("--node-id"),
             Self::WalletFile => Some("--wallet-file"),
             Self::AdminToken
+            | Self::GunRelayOff
             | Self::RelayTokens
             | Self::PeerBytes
             | Self::PeerSouls

@@ -24,6 +24,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         (Setting::ApiBind, api.bind),
         (Setting::ApiPort, api.port),
         (Setting::AdminToken, api.admin_token),
+        (Setting::GunRelayOff, api.disable_gun_relay),
         (Setting::RelayBind, relay.bind),
         (Setting::RelayPort, relay.port),
         (Setting::RelayAdmission, relay.admission),
@@ -87,6 +88,7 @@ struct Api {
     bind: Option<Scalar>,
     port: Option<Scalar>,
     admin_token: Option<Scalar>,
+    disable_gun_relay: Option<Scalar>,
 }
 
 #[derive(Deserialize, Default)]

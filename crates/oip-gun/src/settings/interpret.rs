@@ -14,6 +14,7 @@ use oip_record::SignaturePolicy;
 
 use super::layers::relative_to_file;
 use super::{Given, Layers, Origin, Setting, SettingsError};
+use crate::api::GunRelay;
 
 /// Port of the HTTP API of every deployed node (`PORT`).
 const API_PORT: u16 = 3005;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub api_listen: SocketAddr,
     /// The admin token that was set; `None` leaves it to the file in the data folder.
     pub admin_token: Option<AdminToken>,
+    /// Whether the graph is served on the API port too.
+    pub gun_relay: GunRelay,
     /// What the node itself is told.
     pub node: NodeConfig,
     /// The texts and places that the values come from.
@@ -91,6 +94,11 @@ impl Settings {
         let admin_token = reader.read(Setting::AdminToken, |text| {
             AdminToken::new(text).map_err(str::to_owned)
         })?;
+        let gun_relay = reader
+            .read(Setting::GunRelayOff, switch)?
+            .map_or(GunRelay::Served, |off| {
+                off.choose(GunRelay::Off, GunRelay::Served)
+            });
         let mut node = NodeConfig::new(layers.data_dir().to_owned());
         node.relay_listen = relay_listen;
         node.peers = reader.peers()?;
@@ -114,6 +122,7 @@ impl Settings {
         Ok(Self {
             api_listen,
             admin_token,
+            gun_relay,
             node,
             layers,
         })
