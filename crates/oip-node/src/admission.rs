@@ -30,7 +30,7 @@ pub(crate) fn admit(
         let admitted = match admission {
             Admission::Open => true,
             Admission::Oip => is_oip_shaped(soul, registry),
-            Admission::Signed => is_whole_record(soul) || registry.owns(soul) || is_provable(soul),
+            Admission::Signed => is_record_soul(soul) || registry.owns(soul) || is_provable(soul),
         };
         if !admitted {
             return Err(Reject::NotAdmitted);
@@ -57,11 +57,19 @@ pub(crate) fn verify(admission: Admission, graph: &Graph, now_ms: u64) -> Result
     let mut records = graph
         .iter()
         .filter(|node| is_record_soul(node.soul.as_str()));
-    if records.all(|node| is_signed_record(node, now_ms)) {
+    if records.all(|node| is_signed_record(node, now_ms) || is_meta_of_another(node, graph)) {
         Ok(())
     } else {
         Err(Reject::Unverified)
     }
+}
+
+/// Whether a node is what a record's publisher notes beside it, in one put with the record itself.
+fn is_meta_of_another(node: &Node, graph: &Graph) -> bool {
+    node.soul
+        .as_str()
+        .strip_suffix("/meta")
+        .is_some_and(|record| graph.iter().any(|other| other.soul.as_str() == record))
 }
 
 /// Whether a node is a whole record, packed, whose signature verifies.

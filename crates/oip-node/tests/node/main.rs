@@ -12,6 +12,7 @@ mod future;
 mod healing;
 mod lifecycle;
 mod privacy;
+mod quotas;
 mod refusals;
 mod restore;
 mod rollback;
