@@ -485,7 +485,7 @@ impl Running {
             });
         };
         let checked = crate::admission::admit(self.hub.admission, &self.hub.registry, &graph)
-            .and_then(|()| gun::sea::verify(&graph));
+            .and_then(|()| gun::sea::verify(&graph, &|_, _| Err(gun::sea::Unavailable)));
         match checked {
             Ok(()) => {
                 let transaction = Transaction::from(Op::Merge { graph });

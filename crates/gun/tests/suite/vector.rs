@@ -76,6 +76,7 @@ pub(crate) struct Replay {
 pub(crate) enum Rule {
     AckAll,
     AnswerAll,
+    Certificates,
     Dial,
     Durable,
     Echo,
@@ -91,9 +92,10 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::AckAll,
         Self::AnswerAll,
+        Self::Certificates,
         Self::Dial,
         Self::Durable,
         Self::Echo,
@@ -112,6 +114,7 @@ impl Rule {
         match self {
             Self::AckAll => "ack-all",
             Self::AnswerAll => "answer-all",
+            Self::Certificates => "certificates",
             Self::Dial => "no-dial",
             Self::Durable => "durable",
             Self::Echo => "no-echo",
