@@ -12,6 +12,7 @@ mod relay;
 mod replays;
 mod requests;
 mod sea;
+mod signing;
 mod store;
 mod values;
 mod vector;
