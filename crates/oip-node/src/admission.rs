@@ -2,10 +2,11 @@
 //! the decision by soul shape and the check of signatures; the rules of user spaces (`~…`) are
 //! `gun::sea`'s. Refuses by name, so that every refusal can be counted.
 
+use gun::sea::Unavailable;
 use gun::wire::Reject;
-use gun::{Graph, Node};
+use gun::{Graph, Key, Node, Soul};
 use oip_record::{Candidate, SignaturePolicy, read, verify};
-use oip_store::Account;
+use oip_store::{Account, Store};
 
 use crate::config::{Admission, RelayQuotas};
 use crate::registry::Registry;
@@ -48,8 +49,21 @@ pub(crate) fn admit(
 }
 
 /// Checks the signatures of a put that was admitted by its shape. Takes some 60 us for each.
-pub(crate) fn verify(admission: Admission, graph: &Graph, now_ms: u64) -> Result<(), Reject> {
-    gun::sea::verify(graph)?;
+pub(crate) fn verify(
+    admission: Admission,
+    store: &Store,
+    graph: &Graph,
+    now_ms: u64,
+) -> Result<(), Reject> {
+    // Certificates may name lists of those who must not write.
+    let look_up = |soul: &Soul, key: &Key| match store.value(soul, key) {
+        Ok(value) => Ok(value.map(|(_, value)| value)),
+        Err(error) => {
+            tracing::error!(%error, "failed to read a block list");
+            Err(Unavailable)
+        }
+    };
+    gun::sea::verify(graph, &look_up)?;
     if admission != Admission::Signed {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod certificates;
 mod convergence;
 mod facts;
 mod forwarding;
@@ -10,6 +11,8 @@ mod properties;
 mod relay;
 mod replays;
 mod requests;
+mod sea;
+mod signing;
 mod store;
 mod values;
 mod vector;

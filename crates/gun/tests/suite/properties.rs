@@ -24,7 +24,7 @@ const NOW: u64 = 1_795_400_000_000;
 
 /// Any text, with a liking for what is hard: quotes, controls, the top of the first plane,
 /// the other planes.
-fn text() -> impl Strategy<Value = String> {
+pub(crate) fn text() -> impl Strategy<Value = String> {
     let hard = select(vec![
         'a',
         'b',
@@ -43,11 +43,11 @@ fn text() -> impl Strategy<Value = String> {
         .prop_map(String::from_iter)
 }
 
-fn soul() -> impl Strategy<Value = Soul> {
+pub(crate) fn soul() -> impl Strategy<Value = Soul> {
     text().prop_filter_map("no soul", |text| Soul::new(text).ok())
 }
 
-fn key() -> impl Strategy<Value = Key> {
+pub(crate) fn key() -> impl Strategy<Value = Key> {
     text().prop_filter_map("no key", |text| Key::new(text).ok())
 }
 
@@ -63,7 +63,7 @@ fn number() -> impl Strategy<Value = f64> {
     .prop_map(|number| number + 0.0)
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
@@ -73,7 +73,7 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn state() -> impl Strategy<Value = State> {
+pub(crate) fn state() -> impl Strategy<Value = State> {
     prop_oneof![
         (0..4_u64).prop_map(State::from_millis),
         number().prop_filter_map("state", State::new)

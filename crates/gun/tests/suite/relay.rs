@@ -5,8 +5,8 @@ use gun::mesh::{
     Answer, Direction, Input, Loaded, Mesh, MeshConfig, Output, PeerId, SendKind, StoreOutcome,
     Token, Told,
 };
-use gun::wire::{Get, Limits, Message, Selection, parse_frame};
-use gun::{Graph, Node};
+use gun::wire::{Get, Limits, Message, Reject, Selection, parse_frame};
+use gun::{Graph, Node, State, sea};
 
 use crate::store::Store;
 
@@ -90,9 +90,13 @@ impl Relay {
                 ticket,
                 peer,
                 origin,
-                graph,
+                mut graph,
             } => {
-                let (changed, rejected) = self.store.merge(&graph, self.now_ms);
+                sea::drop_expired(&mut graph, State::from_millis(self.now_ms));
+                let (changed, rejected) = match self.verify(&graph) {
+                    Ok(()) => self.store.merge(&graph, self.now_ms),
+                    Err(reject) => (Graph::new(), Some(reject)),
+                };
                 self.input(Input::Stored {
                     ticket,
                     outcome: StoreOutcome { rejected },
@@ -109,6 +113,13 @@ impl Relay {
             }
             other => self.events.push(other),
         }
+    }
+
+    fn verify(&self, graph: &Graph) -> Result<(), Reject> {
+        sea::verify(graph, &|soul, key| {
+            let stored = self.store.value(soul, key);
+            Ok(stored.map(|(_, value)| value.clone()))
+        })
     }
 
     fn load(&self, get: &Get) -> Loaded {

@@ -77,6 +77,7 @@ pub(crate) enum Rule {
     AckAll,
     AnswerAll,
     Budget,
+    Certificates,
     Dial,
     Durable,
     Echo,
@@ -92,10 +93,11 @@ pub(crate) enum Rule {
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::AckAll,
         Self::AnswerAll,
         Self::Budget,
+        Self::Certificates,
         Self::Dial,
         Self::Durable,
         Self::Echo,
@@ -115,6 +117,7 @@ impl Rule {
             Self::AckAll => "ack-all",
             Self::AnswerAll => "answer-all",
             Self::Budget => "budget",
+            Self::Certificates => "certificates",
             Self::Dial => "no-dial",
             Self::Durable => "durable",
             Self::Echo => "no-echo",

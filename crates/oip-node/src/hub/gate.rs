@@ -36,9 +36,11 @@ impl Running {
         ticket: Ticket,
         peer: PeerId,
         origin: Option<MessageId>,
-        graph: Graph,
+        mut graph: Graph,
     ) {
         self.unanswered += 1;
+        // What is to be kept for some seconds only, and is older, is dropped without a word.
+        gun::sea::drop_expired(&mut graph, State::from_millis(clock::wall_ms()));
         let checked = match self.admit(peer, &graph) {
             Ok(checked) => checked,
             Err(reject) => return self.refuse(ticket, reject),
@@ -81,9 +83,10 @@ impl Running {
         let Some(put) = self.checks.next() else {
             return;
         };
-        let (admission, done) = (self.hub.admission, self.done.clone());
+        let (admission, store) = (self.hub.admission, self.hub.store.clone());
+        let done = self.done.clone();
         drop(tokio::task::spawn_blocking(move || {
-            let result = admission::verify(admission, &put.graph, clock::wall_ms());
+            let result = admission::verify(admission, &store, &put.graph, clock::wall_ms());
             let _ = done.send(Done::Checked { put, result });
         }));
     }
