@@ -258,14 +258,12 @@ impl Node {
             tracker: accepting_tasks.clone(),
         });
         let relay_stats = ServeStats::default();
-        let tokens = config.relay_tokens.iter();
-        let tokens = tokens.map(|token| token.text().to_owned()).collect();
         accepting_tasks.spawn(gun_net::serve(
             listener,
-            gun_net::guard(
+            guarded(
                 network.router().merge(routes(relay.clone())),
-                tokens,
-                relay_stats.clone(),
+                &config,
+                &relay_stats,
             ),
             ServeOptions::default(),
             relay_stats.clone(),
@@ -390,6 +388,12 @@ impl Node {
         &self.inner.relay
     }
 
+    /// `routes` behind the same tokens as the relay port: for what gives out and takes the graph on
+    /// another port.
+    pub fn guarded(&self, routes: Router) -> Router {
+        guarded(routes, &self.inner.config, &self.inner.relay_stats)
+    }
+
     /// The id, or alias, that registry entries of this node bear.
     #[must_use]
     pub fn node_id(&self) -> &str {
@@ -504,6 +508,12 @@ impl Node {
         // The sender lives as long as the indexer; a stopping node has nothing to wait for.
         let _ = indexed.wait_for(|reached| *reached >= head).await;
     }
+}
+
+fn guarded(routes: Router, config: &NodeConfig, stats: &ServeStats) -> Router {
+    let tokens = config.relay_tokens.iter();
+    let tokens = tokens.map(|token| token.text().to_owned()).collect();
+    gun_net::guard(routes, tokens, stats.clone())
 }
 
 fn check_root(root: &str) -> Result<(), StartError> {

@@ -67,13 +67,17 @@ impl Modify for AdminTokenScheme {
     }
 }
 
-/// Every documented route, with the limit on its time.
+fn timed<S: Clone + Send + Sync + 'static>(
+    routes: OpenApiRouter<S>,
+    limit: Duration,
+) -> OpenApiRouter<S> {
+    routes.route_layer(middleware::from_fn(move |request: Request, next: Next| {
+        in_time(limit, request, next, move || late(limit))
+    }))
+}
+
+/// Every documented route but those of the graph, with the limit on its time.
 fn documented() -> OpenApiRouter<ApiState> {
-    let timed = |limit: Duration| {
-        middleware::from_fn(move |request: Request, next: Next| {
-            in_time(limit, request, next, move || late(limit))
-        })
-    };
     let prompt = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(new_record::new_record))
         .routes(routes!(records::records))
@@ -82,35 +86,41 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(health::health))
         .routes(routes!(health::gun_sync))
         .routes(routes!(metrics::metrics))
-        .routes(routes!(description::description))
+        .routes(routes!(description::description));
+    let long = OpenApiRouter::new().routes(routes!(sync::force));
+    timed(prompt, REQUEST_TIME_MAX).merge(timed(long, SWEEP_TIME_MAX))
+}
+
+/// The documented routes of the graph, which need the tokens of the relay port where it has some.
+fn graph() -> OpenApiRouter<ApiState> {
+    let routes = OpenApiRouter::new()
         .routes(routes!(gun_relay::get))
-        .routes(routes!(gun_relay::write))
-        .route_layer(timed(REQUEST_TIME_MAX));
-    let long = OpenApiRouter::new()
-        .routes(routes!(sync::force))
-        .route_layer(timed(SWEEP_TIME_MAX));
-    prompt.merge(long)
+        .routes(routes!(gun_relay::write));
+    timed(routes, REQUEST_TIME_MAX)
 }
 
 /// The description of the API, as served at `/api/openapi.json`.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().into_openapi()
+    documented().merge(graph()).into_openapi()
 }
 
 /// The whole API.
 pub fn router(state: ApiState) -> Router {
-    let (routes, description) = documented().split_for_parts();
+    let (graph, _) = graph().split_for_parts();
+    let graph = state.node.guarded(graph.with_state(state.clone()));
+    let (routes, _) = documented().split_for_parts();
     let turns = Arc::new(Semaphore::new(REQUESTS_MAX));
     routes
-        .layer(Extension(Arc::new(description)))
+        .with_state(state)
+        .merge(graph)
+        .layer(Extension(Arc::new(openapi())))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(move |request, next| {
             let turns = Arc::clone(&turns);
             async move { in_turn(&turns, request, next, busy).await }
         }))
-        .with_state(state)
 }
 
 fn busy() -> Response {

@@ -44,6 +44,7 @@ Examples:
 Settings come from defaults, then a TOML file (--config, OIP_GUN_CONFIG, or oip-gun.toml in the
 data folder), then the environment, then flags; the later one wins. Also known, without a flag:
   OIP_GUN_ADMIN_TOKEN           the token for writing [default: made at first start, in the data folder]
+  DISABLE_GUN_RELAY_PROXY       true: the graph is not served at /gun-relay on the API port
   GUN_EXTERNAL_PEERS            more peers, joined with those of GUN_PEERS
   GUN_DEFAULT_PRIVACY           true: records that say nothing about access are private
   RECORD_TYPE_INDEX_MODE        all, whitelist or blacklist

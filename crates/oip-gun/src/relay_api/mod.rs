@@ -11,6 +11,8 @@ mod media;
 mod peers;
 mod put;
 mod router;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use answer::Form;
 pub(crate) use get::{node_answer, soul_asked_for};

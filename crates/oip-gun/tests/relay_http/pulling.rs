@@ -119,6 +119,22 @@ async fn the_graph_is_not_served_on_the_api_port_when_that_is_switched_off() {
 }
 
 #[tokio::test]
+async fn where_peers_need_a_token_so_does_the_graph_on_both_ports() {
+    let token = "a-token-of-peers";
+    let relay = Relay::start(options("closed").env("OIP_GUN_RELAY_TOKENS", token)).await;
+    let api = format!("{}/gun-relay/get?soul=media:aa", relay.node.api());
+    let port = relay.url("/get?soul=media:aa");
+    for url in [&api, &port] {
+        assert_eq!(answer(relay.http.get(url)).await.status, 401, "{url}");
+        let named = relay.http.get(format!("{url}&token={token}"));
+        assert_eq!(answer(named).await.status, 404, "{url}");
+    }
+    // What is not the graph asks for no such token.
+    assert_eq!(relay.node.get("/api/health").await.unwrap().status, 200);
+    assert_eq!(relay.node.get("/nothing").await.unwrap().status, 404);
+}
+
+#[tokio::test]
 async fn what_is_not_held_is_asked_of_the_peers_that_were_dialled() {
     let far = Relay::open("far").await;
     far.put("x:far", json!({"name": "Corran"})).await;

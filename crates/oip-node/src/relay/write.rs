@@ -75,7 +75,9 @@ impl Relay {
             let writes = placed(&parts.store, soul, data)?;
             let graph = as_graph(&writes);
             admission::admit(parts.admission, &parts.registry, &graph)
-                .and_then(|_| admission::verify(parts.admission, &parts.store, &graph, clock::wall_ms()))
+                .and_then(|_| {
+                    admission::verify(parts.admission, &parts.store, &graph, clock::wall_ms())
+                })
                 .map_err(|reject| {
                     parts.metrics.reject(reject.name());
                     PutError::Refused(reject)
