@@ -93,6 +93,15 @@ enum Command {
     Changed {
         graph: Graph,
     },
+    Afford {
+        origin: IpAddr,
+        reply: oneshot::Sender<bool>,
+    },
+    Spend {
+        origin: IpAddr,
+        cost: Cost,
+        amount: u64,
+    },
 }
 
 enum Done {
@@ -382,6 +391,13 @@ impl Running {
                     origin: None,
                 });
             }
+            // Who asked may have gone.
+            Command::Afford { origin, reply } => drop(reply.send(self.can_afford(origin))),
+            Command::Spend {
+                origin,
+                cost,
+                amount,
+            } => self.spend_of(origin, cost, amount),
         }
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn transaction(
     Ok(committed)
 }
 
-/// What bounds the values that are merged.
+/// What bounds the values that are merged or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bound {
     /// Nothing: they are this node's own, or verified.
@@ -91,7 +91,8 @@ impl Run<'_, '_> {
             Op::Offer { graph } => graph
                 .into_iter()
                 .try_for_each(|node| self.merge(node, Bound::Accounts)),
-            Op::Write { soul, entries } => self.write(soul, entries),
+            Op::Write { soul, entries } => self.write(soul, entries, Bound::None),
+            Op::OfferWrite { soul, entries } => self.write(soul, entries, Bound::Accounts),
             Op::ReleaseDeferred => self.release_deferred(),
             Op::ExpectRecord { soul, seq } => self.expect_record(soul, seq),
             Op::PutRecord(row) => self.put_record(row),

@@ -66,7 +66,7 @@ impl Op {
                             .sum::<usize>()
                 })
                 .sum(),
-            Self::Write { soul, entries } => {
+            Self::Write { soul, entries } | Self::OfferWrite { soul, entries } => {
                 let entries = entries.iter();
                 soul_bytes(soul)
                     + entries
@@ -119,6 +119,14 @@ pub enum Op {
     },
     /// Values of this node's own: each gets the state `max(now, successor of the stored one)`.
     Write {
+        /// The node.
+        soul: Soul,
+        /// Its new values.
+        entries: Vec<(Key, Value)>,
+    },
+    /// The same for values that others have this node write: if the account is full, the transaction
+    /// fails with [`crate::WriteError::AccountFull`].
+    OfferWrite {
         /// The node.
         soul: Soul,
         /// Its new values.

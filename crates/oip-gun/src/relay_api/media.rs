@@ -12,16 +12,18 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::answer::{Form, Refusal};
+use super::caller::Caller;
 use super::router::{RelayApi, parameter};
 
 pub(super) async fn put_manifest(
     State(api): State<RelayApi>,
+    from: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let put = async {
         let body = api.bodies.read(&headers, body).await?;
-        Ok::<_, Refusal>(api.relay.put_manifest(&body.text).await?)
+        Ok::<_, Refusal>(api.relay.put_manifest(&body.text, from.0).await?)
     };
     match put.await {
         Ok(manifest) => Form::Relay
@@ -63,6 +65,7 @@ fn named(name: Option<&str>) -> Option<&str> {
 
 pub(super) async fn put_presence(
     State(api): State<RelayApi>,
+    from: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -86,7 +89,7 @@ pub(super) async fn put_presence(
             protocols: given.protocols,
             endpoints: given.endpoints,
         };
-        Ok::<_, Refusal>(api.relay.put_presence(presence).await?)
+        Ok::<_, Refusal>(api.relay.put_presence(presence, from.0).await?)
     };
     match put.await {
         Ok(()) => Form::Relay.json(&json!({"success": true})),

@@ -13,6 +13,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::answer::{Form, Refusal};
+use super::caller::Caller;
 use super::router::RelayApi;
 use crate::http::ReadBody;
 
@@ -63,25 +64,35 @@ impl<'b> PutRequest<'b> {
 }
 
 /// Writes what a body says, and answers when it is durable.
-pub(crate) async fn put_answer(relay: &Relay, body: ReadBody, form: Form) -> Response {
-    match put(relay, body, form).await {
+pub(crate) async fn put_answer(
+    relay: &Relay,
+    body: ReadBody,
+    from: Caller,
+    form: Form,
+) -> Response {
+    match put(relay, body, from, form).await {
         Ok(soul) => form.json(&json!({"success": true, "soul": soul})),
         Err(refusal) => form.refusal(&refusal),
     }
 }
 
-async fn put(relay: &Relay, body: ReadBody, form: Form) -> Result<String, Refusal> {
+async fn put(relay: &Relay, body: ReadBody, from: Caller, form: Form) -> Result<String, Refusal> {
     let read = tokio::task::spawn_blocking(move || PutRequest::read(&body.text)?.nested(form));
     let (soul, data) = read
         .await
         .map_err(|error| Refusal::failed("read the body", &error))??;
-    relay.put(&soul, data).await?;
+    relay.put(&soul, data, from.0).await?;
     Ok(soul)
 }
 
-pub(super) async fn route(State(api): State<RelayApi>, headers: HeaderMap, body: Body) -> Response {
+pub(super) async fn route(
+    State(api): State<RelayApi>,
+    from: Caller,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     match api.bodies.read(&headers, body).await {
-        Ok(body) => put_answer(&api.relay, body, Form::Relay).await,
+        Ok(body) => put_answer(&api.relay, body, from, Form::Relay).await,
         Err(error) => Form::Relay.refusal(&error.into()),
     }
 }

@@ -33,6 +33,39 @@ async fn puts_pass_the_same_admission_as_those_of_peers() {
 }
 
 #[tokio::test]
+async fn quotas_of_addresses_and_of_authors_hold_on_both_ports() {
+    let relay = options("quotas").env("OIP_GUN_RELAY_AUTHOR_SOULS", "2");
+    let relay = Relay::start(relay.env("OIP_GUN_RELAY_PEER_SOULS", "5")).await;
+    let put = async |soul: &str, data: Value| {
+        let body = json!({"soul": soul, "data": data});
+        relay.post("/put", &body).await.status
+    };
+    assert_eq!(put("0123456789ab:1", json!({"a": 1})).await, 200);
+    assert_eq!(put("0123456789ab:2", json!({"a": 1})).await, 200);
+    assert_eq!(put("0123456789ab:3", json!({"a": 1})).await, 429);
+    // What is there may change, but not grow by a node; and then nothing is written.
+    assert_eq!(put("0123456789ab:1", json!({"a": 2})).await, 200);
+    let grown = json!({"a": 3, "inside": {"b": 1}});
+    assert_eq!(put("0123456789ab:1", grown).await, 429);
+    let held = relay.node_at("0123456789ab:1").await;
+    assert_eq!(held, Some(json!({"a": 2})));
+    // Another author has room, and this address for three more nodes, and a fourth since some
+    // time has passed.
+    let three = json!({"a": 1, "inside": {"b": 1}});
+    assert_eq!(put("ba9876543210:1", three).await, 200);
+    assert_eq!(put("aaaaaaaaaaaa:1", json!({"a": 1})).await, 200);
+    assert_eq!(put("bbbbbbbbbbbb:1", json!({"a": 1})).await, 200);
+    assert_eq!(put("cccccccccccc:1", json!({"a": 1})).await, 429);
+    let url = format!("{}/gun-relay/put", relay.node.api());
+    let body = json!({"soul": "cccccccccccc:1", "data": {"a": 1}}).to_string();
+    let refused = answer(relay.http.post(url).body(body)).await;
+    assert_eq!(
+        (refused.status, &refused.body["success"]),
+        (429, &json!(false))
+    );
+}
+
+#[tokio::test]
 async fn bad_requests_are_told_what_is_wrong() {
     let relay = Relay::open("relay").await;
     let long = "k".repeat(3_000);

@@ -1,17 +1,41 @@
 //! What peers ask the store for, let through or refused: by shape, by signature, by what the address
 //! they come from has used up.
 
+use std::net::IpAddr;
+
 use gun::mesh::{Loaded, PeerId, Ticket};
 use gun::wire::{Get, MessageId, Reject};
 use gun::{Graph, State};
 use oip_store::{Committed, Op, Transaction};
+use tokio::sync::oneshot;
 
-use super::{Done, Running};
+use super::{Command, Done, HubHandle, Running};
 use crate::admission;
 use crate::allowance::Cost;
 use crate::checks::Unchecked;
 use crate::clock;
 use crate::loader;
+
+impl HubHandle {
+    /// Whether an address that writes over HTTP has something left of what peers may store in a day.
+    pub(crate) async fn affords(&self, origin: IpAddr) -> bool {
+        let (reply, affords) = oneshot::channel();
+        let asked = self.commands.send(Command::Afford { origin, reply });
+        // A hub that has stopped lets nobody write.
+        asked.await.is_ok() && affords.await.unwrap_or(false)
+    }
+
+    /// Counts what an address has made this node do.
+    pub(crate) async fn spend(&self, origin: IpAddr, cost: Cost, amount: u64) {
+        let spent = Command::Spend {
+            origin,
+            cost,
+            amount,
+        };
+        // A hub that has stopped counts no more.
+        let _ = self.commands.send(spent).await;
+    }
+}
 
 impl Running {
     pub(super) fn load(&mut self, ticket: Ticket, peer: PeerId, get: Get) {
@@ -121,9 +145,22 @@ impl Running {
 
     pub(super) fn spend(&mut self, peer: PeerId, cost: Cost, amount: u64) {
         if let Some(origin) = self.origins.get(&peer) {
-            let now_ms = clock::wall_ms();
-            self.hub.allowances.spend(*origin, cost, amount, now_ms);
+            self.spend_of(*origin, cost, amount);
         }
+    }
+
+    pub(super) fn spend_of(&mut self, origin: IpAddr, cost: Cost, amount: u64) {
+        self.hub
+            .allowances
+            .spend(origin, cost, amount, clock::wall_ms());
+    }
+
+    /// Whether an address that writes over HTTP may store and have checked more.
+    pub(super) fn can_afford(&self, origin: IpAddr) -> bool {
+        let now_ms = clock::wall_ms();
+        [Cost::Bytes, Cost::Souls, Cost::Checked]
+            .into_iter()
+            .all(|cost| !self.hub.allowances.is_used_up(origin, cost, now_ms))
     }
 
     fn is_used_up(&self, peer: PeerId, cost: Cost) -> bool {

@@ -3,6 +3,8 @@
 //! Owns these names. A manifest may hold arrays (trackers, addresses), as its documentation says
 //! and deployed relays refuse; each is kept as its JSON text.
 
+use std::net::IpAddr;
+
 use gun::text::{push_json_text, push_number, push_value};
 use gun::{Soul, Value};
 use oip_record::Stamp;
@@ -56,7 +58,11 @@ impl Relay {
     ///
     /// # Errors
     /// [`MediaError`]; then nothing of it was written.
-    pub async fn put_manifest(&self, json: &str) -> Result<Manifest, MediaError> {
+    pub async fn put_manifest(
+        &self,
+        json: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Manifest, MediaError> {
         let manifest =
             Nested::read(json, "media", Arrays::AsText).map_err(|error| match error {
                 NestedError::NotAnObject => MediaError::NoId,
@@ -64,7 +70,7 @@ impl Relay {
             })?;
         let id = id_of(&manifest).ok_or(MediaError::NoId)?;
         let soul = manifest_soul(&id);
-        self.put(&soul, manifest).await?;
+        self.put(&soul, manifest, from).await?;
         Ok(Manifest { id, soul })
     }
 
@@ -87,7 +93,11 @@ impl Relay {
     ///
     /// # Errors
     /// [`MediaError`]; then nothing of it was written.
-    pub async fn put_presence(&self, presence: Presence<'_>) -> Result<(), MediaError> {
+    pub async fn put_presence(
+        &self,
+        presence: Presence<'_>,
+        from: Option<IpAddr>,
+    ) -> Result<(), MediaError> {
         let soul = format!(
             "{}:peers:{}",
             manifest_soul(presence.media_id),
@@ -112,7 +122,7 @@ impl Relay {
             stamp.as_str()
         ));
         let nested = Nested::read(&json, &soul, Arrays::AsText)?;
-        Ok(self.put(&soul, nested).await?)
+        Ok(self.put(&soul, nested, from).await?)
     }
 }
 

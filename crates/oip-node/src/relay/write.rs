@@ -4,6 +4,7 @@
 //! puts of peers are decided.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use gun::graph::{Entry, NameError};
@@ -13,8 +14,10 @@ use oip_store::{Op, QUEUE_BYTES_MAX, ReadError, Store, Transaction, WriteError};
 
 use super::Relay;
 use super::nested::{Member, Nested};
+use crate::admission;
+use crate::allowance::Cost;
 use crate::clock;
-use crate::{admission, registry::Writes};
+use crate::registry::Writes;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -54,42 +57,51 @@ impl Relay {
     ///
     /// Every value gets the state `max(now, the held one's successor)`, so that it wins over what
     /// is held. A link that is held already is not written again: deployed publishers write back
-    /// whole indexes that they have read, and would undo what changed meanwhile.
+    /// whole indexes that they have read, and would undo what changed meanwhile. What is stored is
+    /// charged to its author, and to the address `from` as if it had come from a peer there.
     ///
     /// # Errors
     /// [`PutError`]; then nothing of it was written.
-    pub async fn put(&self, soul: &str, data: Nested) -> Result<(), PutError> {
+    pub async fn put(
+        &self,
+        soul: &str,
+        data: Nested,
+        from: Option<IpAddr>,
+    ) -> Result<(), PutError> {
         let soul = Soul::new(soul).map_err(|why| PutError::Soul(soul.to_owned(), why))?;
         let relay = self.clone();
         // Runs to its end also when the caller hangs up: what is written is told.
         self.parts
             .tracker
-            .spawn(async move { relay.write(soul, data).await })
+            .spawn(async move { relay.write(soul, data, from).await })
             .await
             .map_err(|_| PutError::Stopping)?
     }
 
-    async fn write(&self, soul: Soul, data: Nested) -> Result<(), PutError> {
+    async fn write(&self, soul: Soul, data: Nested, from: Option<IpAddr>) -> Result<(), PutError> {
+        if let Some(from) = from
+            && !self.parts.hub.affords(from).await
+        {
+            return Err(self.refused(Reject::Quota));
+        }
         let parts = Arc::clone(&self.parts);
-        let writes = tokio::task::spawn_blocking(move || {
+        let admitted = tokio::task::spawn_blocking(move || {
             let writes = placed(&parts.store, soul, data)?;
             let graph = as_graph(&writes);
-            admission::admit(parts.admission, &parts.registry, &graph)
-                .and_then(|_| {
-                    admission::verify(parts.admission, &parts.store, &graph, clock::wall_ms())
-                })
-                .map_err(|reject| {
-                    parts.metrics.reject(reject.name());
-                    PutError::Refused(reject)
-                })?;
-            Ok::<_, PutError>(writes)
-        })
-        .await
-        .map_err(|_| PutError::Stopping)??;
+            let checked = admission::admit(parts.admission, &parts.registry, &graph);
+            let verdict = checked.and_then(|checked| {
+                let now_ms = clock::wall_ms();
+                admission::verify(parts.admission, &parts.store, &graph, now_ms)?;
+                Ok(checked)
+            });
+            Ok::<_, PutError>((writes, verdict))
+        });
+        let (writes, verdict) = admitted.await.map_err(|_| PutError::Stopping)??;
+        let checked = verdict.map_err(|reject| self.refused(reject))?;
         let ops: Vec<Op> = writes
             .into_iter()
             .filter(|(_, entries)| !entries.is_empty())
-            .map(|(soul, entries)| Op::Write { soul, entries })
+            .map(|(soul, entries)| Op::OfferWrite { soul, entries })
             .collect();
         if ops.is_empty() {
             return Ok(());
@@ -99,9 +111,24 @@ impl Relay {
             .store
             .commit(Transaction { ops }, clock::wall_ms())
             .await
-            .map_err(not_written)?;
+            .map_err(|error| match error {
+                WriteError::AccountFull(_) => self.refused(Reject::Quota),
+                other => not_written(other),
+            })?;
+        if let Some(from) = from {
+            let hub = &self.parts.hub;
+            hub.spend(from, Cost::Checked, checked as u64).await;
+            hub.spend(from, Cost::Bytes, committed.bytes).await;
+            hub.spend(from, Cost::Souls, committed.created as u64).await;
+        }
         self.parts.hub.changed(committed.changed).await;
         Ok(())
+    }
+
+    /// Counts a refusal as one of a peer's put.
+    fn refused(&self, reject: Reject) -> PutError {
+        self.parts.metrics.reject(reject.name());
+        PutError::Refused(reject)
     }
 }
 

@@ -68,10 +68,15 @@ impl Run<'_, '_> {
         &mut self,
         soul: Soul,
         entries: Vec<(Key, Value)>,
+        bound: Bound,
     ) -> Result<(), WriteError> {
         let own_now = State::new(self.now.as_f64() - self.options.own_lag_ms).unwrap_or(self.now);
         let mut edit = NodeEdit::open(self.stage, &soul)?;
         let mut charge = self.charge(&soul)?;
+        let is_full = |charge: &Charge| charge.is_full(edit.is_new());
+        if bound == Bound::Accounts && charge.as_ref().is_some_and(is_full) {
+            return Err(WriteError::AccountFull(soul));
+        }
         let creates = edit.is_new() && !entries.is_empty();
         for (key, value) in entries {
             check_value(&value)?;

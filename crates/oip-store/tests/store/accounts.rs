@@ -1,7 +1,7 @@
 //! What accounts take up, and that offers stay within it.
 
 use gun::{Soul, Value};
-use oip_store::{Account, Op, Store, StoreOptions, Usage};
+use oip_store::{Account, Op, Store, StoreOptions, Transaction, Usage, WriteError};
 
 use crate::support::{NOW, commit, graph, key, merge, soul};
 
@@ -101,4 +101,29 @@ fn accounts_count_right_within_one_batch() {
     let done = commit(&store, Op::Offer { graph: offers }, NOW).unwrap();
     assert_eq!((done.created, done.over_quota), (2, 3));
     assert_eq!(nodes(&store, "a"), 2);
+}
+
+#[test]
+fn what_others_have_the_node_write_stays_within_the_account_or_is_not_written_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path(), options()).unwrap();
+    let write = |name: &str| Op::OfferWrite {
+        soul: soul(name),
+        entries: vec![(key("k"), Value::text("v"))],
+    };
+    commit(&store, write("a:1"), NOW).unwrap();
+    let two = [write("a:2"), write("a:3")];
+    let two = two.into_iter().fold(Transaction::new(), Transaction::with);
+    let refused = commit(&store, two, NOW);
+    assert!(matches!(refused, Err(WriteError::AccountFull(full)) if full == soul("a:3")));
+    assert_eq!(nodes(&store, "a"), 1);
+    commit(&store, write("a:2"), NOW).unwrap();
+    commit(&store, write("a:1"), NOW).unwrap();
+    // The node itself is not bound.
+    let own = Op::Write {
+        soul: soul("a:3"),
+        entries: vec![(key("k"), Value::text("v"))],
+    };
+    commit(&store, own, NOW).unwrap();
+    assert_eq!(nodes(&store, "a"), 3);
 }

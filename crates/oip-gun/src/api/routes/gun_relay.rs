@@ -12,7 +12,7 @@ use oip_node::relay::View;
 
 use super::super::error::ApiError;
 use super::super::state::{ApiState, GunRelay};
-use crate::relay_api::{Form, node_answer, put_answer, soul_asked_for};
+use crate::relay_api::{Caller, Form, node_answer, put_answer, soul_asked_for};
 
 /// A node of the graph
 ///
@@ -56,12 +56,14 @@ pub(in super::super) async fn get(
         (status = 400, description = "Not of that form", body = Object),
         (status = 403, description = "A soul that this relay does not take", body = Object),
         (status = 413, description = "Too much at once", body = Object),
+        (status = 429, description = "The caller's address, or the author, has used up a quota", body = Object),
         (status = 500, description = "`data` holds an array, which the graph can't hold", body = Object),
         (status = 503, description = "Busy, or switched off (`DISABLE_GUN_RELAY_PROXY`)", body = Object)
     )
 )]
 pub(in super::super) async fn write(
     State(state): State<ApiState>,
+    from: Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -69,7 +71,7 @@ pub(in super::super) async fn write(
         return off;
     }
     match state.bodies.read(&headers, body).await {
-        Ok(body) => put_answer(state.node.relay(), body, Form::Proxy).await,
+        Ok(body) => put_answer(state.node.relay(), body, from, Form::Proxy).await,
         Err(error) => Form::Proxy.refusal(&error.into()),
     }
 }
