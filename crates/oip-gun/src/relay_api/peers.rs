@@ -4,28 +4,23 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use gun_net::{LinkPhase, LinkStatus};
+use oip_record::Stamp;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use url::Url;
 
-use super::answer::{Form, Refusal};
+use super::answer::Form;
 use super::router::RelayApi;
 
 pub(super) async fn route(State(api): State<RelayApi>) -> Response {
-    let now = OffsetDateTime::now_utc();
-    let status = now.format(&Rfc3339).map(|timestamp| {
-        let links = api.relay.links();
-        status(&links, api.relay.inbound_count(), timestamp)
-    });
-    match status {
-        // Laid out for people, as on deployed relays.
-        Ok(status) => Form::Relay.text(StatusCode::OK, format!("{status:#}")),
-        Err(error) => Form::Relay.refusal(&Refusal::failed("write the time", &error)),
-    }
+    let now_ms = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
+    let now = Stamp::from_ms(i64::try_from(now_ms).unwrap_or(i64::MAX));
+    let status = status(&api.relay.links(), api.relay.inbound_count(), now.as_str());
+    // Laid out for people, as on deployed relays.
+    Form::Relay.text(StatusCode::OK, format!("{status:#}"))
 }
 
-fn status(links: &[LinkStatus], accepted: usize, timestamp: String) -> Value {
+fn status(links: &[LinkStatus], accepted: usize, timestamp: &str) -> Value {
     let configured: Vec<&str> = links.iter().map(|link| link.label.as_str()).collect();
     let connected = links.iter().filter(|link| link.connected()).count();
     let peers: Vec<Value> = links.iter().map(peer).collect();

@@ -154,6 +154,10 @@ async fn a_list_is_the_same_after_a_restart_and_holds_records_only() {
     }
     relay.put("0123456789abc:longer", json!({"a": 1})).await;
     relay.put("0123456789ab:gone", json!({"data": null})).await;
+    // A part by its link, and a record whose local id only looks like one's.
+    let boat = json!({"engine": {"maker": "Volvo"}});
+    relay.put("0123456789ab:zz", boat.clone()).await;
+    relay.put("0123456789ab:zz/b", boat).await;
     let souls = |body: &Value| -> Vec<String> {
         let records = body["records"].as_array().unwrap().iter();
         records
@@ -179,7 +183,9 @@ async fn a_list_is_the_same_after_a_restart_and_holds_records_only() {
     let rest = relay
         .get("/list?publisherHash=0123456789ab&offset=50&limit=1000")
         .await;
-    assert_eq!(souls(&rest.body), named((50..60).collect()));
+    let mut expected = named((50..60).collect());
+    expected.extend(["zz", "zz/b"].map(|id| format!("0123456789ab:{id}")));
+    assert_eq!(souls(&rest.body), expected);
     let posts = "/list?publisherHash=0123456789ab&recordType=post&offset=2&limit=2";
     assert_eq!(souls(&relay.get(posts).await.body), named(vec![4, 6]));
     // The registry is no publisher.

@@ -48,13 +48,13 @@ pub enum NestedError {
     /// A member that stands twice, of which readers keep different ones.
     #[error("the member {0:?} stands twice in one object: remove one")]
     DuplicateMember(String),
-    /// Over [`DEPTH_MAX`].
+    /// Nested over 64 deep.
     #[error("the data is nested over {DEPTH_MAX} deep")]
     TooDeep,
-    /// Over [`OBJECTS_MAX`].
+    /// Over 10,000 objects.
     #[error("the data holds over {OBJECTS_MAX} objects: put it in several parts")]
     TooManyObjects,
-    /// Over [`VALUES_MAX`].
+    /// Over 200,000 values.
     #[error("the data holds over {VALUES_MAX} values: put it in several parts")]
     TooManyValues,
 }

@@ -315,6 +315,9 @@ impl Relay {
     }
 
     fn is_listed(&self, soul: &Soul, record_type: Option<&str>) -> Result<bool, ReadError> {
+        if self.is_inside_another(soul)? {
+            return Ok(false);
+        }
         let Some(node) = small_node(&self.parts.store, soul)? else {
             return Ok(false);
         };
@@ -323,6 +326,19 @@ impl Relay {
             None => true,
         };
         Ok(matches && node.entries.iter().any(is_shown))
+    }
+
+    /// Whether a node came of an object inside another one, which links to it. The slash alone does
+    /// not tell: local ids may hold one.
+    fn is_inside_another(&self, soul: &Soul) -> Result<bool, ReadError> {
+        let Some((parent, key)) = soul.as_str().rsplit_once('/') else {
+            return Ok(false);
+        };
+        let (Ok(parent), Ok(key)) = (Soul::new(parent), Key::new(key)) else {
+            return Ok(false);
+        };
+        let held = self.parts.store.value(&parent, &key)?;
+        Ok(held.is_some_and(|(_, value)| value == Value::Link(soul.clone())))
     }
 
     /// The type that a record's `oip` names, if that is a node of its own. The deployed relay

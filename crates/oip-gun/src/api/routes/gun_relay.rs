@@ -35,7 +35,7 @@ pub(in super::super) async fn get(
     RawQuery(query): RawQuery,
 ) -> Response {
     if let Err(off) = served(&state) {
-        return off;
+        return off.into_response();
     }
     match soul_asked_for(query.as_deref(), "soul parameter required") {
         Ok(soul) => node_answer(state.node.relay(), &soul, View::Pull, Form::Proxy).await,
@@ -68,7 +68,7 @@ pub(in super::super) async fn write(
     body: Body,
 ) -> Response {
     if let Err(off) = served(&state) {
-        return off;
+        return off.into_response();
     }
     match state.bodies.read(&headers, body).await {
         Ok(body) => put_answer(state.node.relay(), body, from, Form::Proxy).await,
@@ -76,14 +76,13 @@ pub(in super::super) async fn write(
     }
 }
 
-fn served(state: &ApiState) -> Result<(), Response> {
+fn served(state: &ApiState) -> Result<(), ApiError> {
     match state.gun_relay {
         GunRelay::Served => Ok(()),
         GunRelay::Off => Err(ApiError::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "gun-relay-off",
             "this node does not serve its graph here (DISABLE_GUN_RELAY_PROXY): use its relay port",
-        )
-        .into_response()),
+        )),
     }
 }
