@@ -74,6 +74,12 @@ impl GunRelay {
         self.port
     }
 
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// Its process id while it runs.
     #[must_use]
     pub fn id(&self) -> Option<u32> {
