@@ -89,6 +89,7 @@ impl From<BodyError> for ApiError {
                     DATA_BYTES_MAX / MIB
                 ),
             ),
+            BodyError::NoRoom => Self::busy(error.to_string()),
             BodyError::Incomplete(_) => Self::bad_request("body-incomplete", error.to_string()),
             BodyError::NotText(_) => Self::bad_request("not-json", error.to_string()),
         }

@@ -130,6 +130,7 @@ impl From<BodyError> for Refusal {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the body is too large: put the data in several parts, or publish large content as media",
             ),
+            BodyError::NoRoom => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             other => Self::bad_request(other.to_string()),
         }
     }
