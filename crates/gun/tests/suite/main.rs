@@ -4,6 +4,7 @@
 
 mod certificates;
 mod convergence;
+mod document;
 mod facts;
 mod forwarding;
 mod large;
