@@ -10,10 +10,9 @@ use crate::graph::Graph;
 #[must_use]
 pub fn text_hash(text: &str) -> i32 {
     if !text.is_ascii() {
-        return text.encode_utf16().fold(0, |hash, unit| step(hash, unit));
+        return text.encode_utf16().fold(0, step);
     }
     // Eight at a time, so that each multiplication does not wait for the one before.
-    const EIGHTH: i32 = 31_i32.wrapping_pow(8);
     let (blocks, rest) = text.as_bytes().as_chunks::<8>();
     let hash = blocks.iter().fold(0_i32, |hash, block| {
         let own = (block.iter().zip(POWERS)).fold(0_i32, |sum, (byte, power)| {
@@ -24,6 +23,9 @@ pub fn text_hash(text: &str) -> i32 {
     rest.iter()
         .fold(hash, |hash, byte| step(hash, u16::from(*byte)))
 }
+
+/// 31 to the power 8.
+const EIGHTH: i32 = 31_i32.wrapping_pow(8);
 
 /// 31 to the powers 7 to 0.
 const POWERS: [i32; 8] = [
