@@ -1,7 +1,7 @@
 //! The node's counters, for `/metrics` and for health. Each counts one fact.
 
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use gun::mesh::MeshCounts;
 use prometheus_client::encoding::EncodeLabelSet;

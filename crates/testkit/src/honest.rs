@@ -33,7 +33,11 @@ pub async fn traffic(relay: &str, per_second: u32, ends: Instant) -> Result<Vec<
         let state_ms = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
-        let graph = node(&soul, &[("data", json!("{}")), ("n", json!(number))], state_ms);
+        let graph = node(
+            &soul,
+            &[("data", json!("{}")), ("n", json!(number))],
+            state_ms,
+        );
         let id = message_id(2 * number);
         client.send(&json!({"#": id, "put": graph})).await?;
         let ack = client

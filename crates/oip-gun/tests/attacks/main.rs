@@ -30,7 +30,8 @@ async fn withstands(attack: Attack) {
     };
     let ends = Instant::now() + TIME;
     let relay = target.relay.clone();
-    let honest = tokio::spawn(async move { honest::traffic(&relay, HONEST_PER_SECOND, ends).await });
+    let honest =
+        tokio::spawn(async move { honest::traffic(&relay, HONEST_PER_SECOND, ends).await });
     attack.run(&target, ends).await.unwrap();
     let answered = honest.await.unwrap().unwrap();
     assert!(!answered.is_empty(), "no honest message was sent");

@@ -29,7 +29,11 @@ fn put(graph: Value) -> Value {
 pub(super) async fn future_states(target: &Target, ends: Instant) -> Result<()> {
     flood(target, ends, |number| {
         batch(number, |at| {
-            let ahead_ms = if at % 2 == 0 { 9_000_000_000_000 } else { 500_000 };
+            let ahead_ms = if at % 2 == 0 {
+                9_000_000_000_000
+            } else {
+                500_000
+            };
             let soul = format!("0123456789ab:future-{at}");
             put(node(&soul, &[("oip", json!("{}"))], now_ms() + ahead_ms))
         })
@@ -63,9 +67,10 @@ pub(super) async fn index_keys(target: &Target, ends: Instant) -> Result<()> {
 
 pub(super) async fn subscriptions(target: &Target, ends: Instant) -> Result<()> {
     flood(target, ends, |number| {
-        batch(number, |at| {
-            json!({"#": message_id(), "get": {"#": format!("0123456789ab:none-{at}")}})
-        })
+        batch(
+            number,
+            |at| json!({"#": message_id(), "get": {"#": format!("0123456789ab:none-{at}")}}),
+        )
     })
     .await
 }

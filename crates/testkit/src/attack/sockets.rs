@@ -103,7 +103,10 @@ pub(super) async fn foreign_peers(target: &Target, ends: Instant) -> Result<()> 
             socket.send(Message::text(message.to_string())).await?;
         }
         let dialled = tokio::time::timeout(PAUSE, listener.accept()).await;
-        ensure!(dialled.is_err(), "the node dialled a peer that a stranger named");
+        ensure!(
+            dialled.is_err(),
+            "the node dialled a peer that a stranger named"
+        );
     }
     Ok(())
 }
