@@ -315,6 +315,20 @@ fn nesting_without_end_is_refused_and_not_followed() {
 }
 
 #[test]
+fn a_name_that_is_too_long_is_no_name_also_in_a_message_that_is_read_twice() {
+    let long = "p".repeat(65);
+    // The repeated member fails the first reading; of a control message the rest is taken.
+    for more in ["", r##","@":"a","@":"b""##] {
+        let text = format!(r##"{{"dam":"?","pid":"{long}"{more}}}"##);
+        assert_eq!(
+            read(&text).body,
+            Body::Dam(Dam::Hello { pid: None }),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_control_message_is_read_whatever_else_it_holds() {
     let message = read(r##"{"#":"i","put":{"s":7},"dam":"oip:x","body":{"a":[1]},"pid":"p"}"##);
     let expected = Dam::Extension {
