@@ -170,11 +170,12 @@ impl Lex {
     /// that the upper one does not belong to a range of souls.
     #[must_use]
     pub fn matches_soul(&self, soul: &str) -> bool {
+        let is_upper_bound = |to: &str| {
+            let prefix = self.prefix.as_deref().unwrap_or("");
+            soul.strip_prefix(prefix) == Some(to)
+        };
         self.matches(soul)
-            && self.to.as_deref().is_none_or(|to| {
-                let prefix = self.prefix.as_deref().unwrap_or("");
-                soul.strip_prefix(prefix) != Some(to)
-            })
+            && (self.exact.is_some() || !self.to.as_deref().is_some_and(is_upper_bound))
     }
 
     /// Whether a name lies in the range.
