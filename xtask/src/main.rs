@@ -5,6 +5,8 @@
 mod bench;
 mod command;
 mod demo;
+mod differential;
+mod fuzz;
 mod interop;
 mod lint;
 mod structure;
@@ -58,6 +60,18 @@ const TASKS: &[Task] = &[
         arguments: "",
         summary: "install the Node.js packages that the interop tests need",
         run: interop::run,
+    },
+    Task {
+        name: "fuzz",
+        arguments: "[TARGET…] [--seconds N | --reproduce FILE]",
+        summary: "run the fuzz targets, a minute each unless told; or one input again",
+        run: fuzz::run,
+    },
+    Task {
+        name: "differential",
+        arguments: "[--ops N] [--seed TEXT]",
+        summary: "a million random operations fed to gun.js and to us must end in the same graph",
+        run: differential::run,
     },
     Task {
         name: "bench",

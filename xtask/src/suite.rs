@@ -1,6 +1,6 @@
 //! `cargo xtask test`: runs `cargo test --workspace` (unit, integration and doc tests), shows its
-//! output as it comes, and ends with one line of totals. Owns the summing; refuses to call a run
-//! good that cargo called bad.
+//! output as it comes, then the fuzz targets, and ends with one line of totals. Owns the summing;
+//! refuses to call a run good that cargo called bad.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::command;
+use crate::fuzz::{self, Outcome};
 use crate::interop::{self, Interop};
 
 /// What a test prints before it returns early because gun.js is not there (`testkit::interop`).
@@ -45,6 +46,13 @@ impl fmt::Display for Totals {
 }
 
 impl Totals {
+    /// Adds fuzz targets, each of which counts as a test.
+    fn add_fuzz(&mut self, outcome: Outcome) {
+        self.passed += outcome.passed;
+        self.failed += outcome.failed;
+        self.ignored += outcome.skipped;
+    }
+
     /// Adds what one line of the run says; a line that is no result adds nothing.
     fn add_line(&mut self, line: &str) {
         if line.starts_with(SKIP_MARK) {
@@ -85,10 +93,11 @@ pub(crate) fn run(_: &[String]) -> Result<ExitCode> {
         // libtest hides what passing tests print, and with it who skipped.
         arguments.extend(["--", "--show-output"]);
     }
-    let (totals, status) = stream(&arguments)?;
+    let (mut totals, status) = stream(&arguments)?;
     if !status.success() && totals.failed == 0 {
         println!("cargo test failed outside of a test ({status}): see the messages above");
     }
+    totals.add_fuzz(fuzz::smoke()?);
     println!("{totals}");
     let good = status.success() && totals.failed == 0;
     Ok(if good {
@@ -174,6 +183,17 @@ mod tests {
             "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n",
         ]);
         assert_eq!(totals.to_string(), "tests: 2 passed, 0 failed, 1 skipped");
+    }
+
+    #[test]
+    fn fuzz_targets_count_as_tests() {
+        let mut totals = totals_of(&["test result: ok. 2 passed; 0 failed; 0 ignored\n"]);
+        totals.add_fuzz(Outcome {
+            passed: 3,
+            failed: 1,
+            skipped: 2,
+        });
+        assert_eq!(totals.to_string(), "tests: 5 passed, 1 failed, 2 skipped");
     }
 
     #[test]

@@ -1,0 +1,12 @@
+//! What must hold for any input, one function per fuzz target. Each panics where it does not; that
+//! the parsers themselves never panic is the first rule of all. Refuses to judge what an input means.
+
+mod get;
+mod graph;
+mod sea;
+mod wire;
+
+pub use get::{get, lex};
+pub use graph::put;
+pub use sea::sea;
+pub use wire::frame;
