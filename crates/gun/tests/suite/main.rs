@@ -7,6 +7,7 @@ mod facts;
 mod forwarding;
 mod large;
 mod properties;
+mod radata;
 mod relay;
 mod replays;
 mod requests;

@@ -63,7 +63,7 @@ fn number() -> impl Strategy<Value = f64> {
     .prop_map(|number| number + 0.0)
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(crate) fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
@@ -73,7 +73,7 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn state() -> impl Strategy<Value = State> {
+pub(crate) fn state() -> impl Strategy<Value = State> {
     prop_oneof![
         (0..4_u64).prop_map(State::from_millis),
         number().prop_filter_map("state", State::new)
