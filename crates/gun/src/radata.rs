@@ -38,28 +38,38 @@ pub const FIRST_FILE: &str = "!";
 pub const FILE_BYTES_MAX: usize = 128 << 20;
 
 /// Why something in a file is no value that can be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A record key that is not soul, U+001B, key: its tree lost a piece.
+    /// A record key that is not soul, U+001B, key.
+    #[error("its name is not soul and key: the tree lost a piece")]
     BogusSoul,
     /// A soul, key or link that no peer may store ([`crate::graph::NameError`]).
+    #[error("its soul, key or link is a name that no peer may store")]
     BadName,
     /// The record has no value, and nothing in it can be one.
+    #[error("its value is lost")]
     MissingValue,
     /// The record has no state, and nothing in it can be one.
+    #[error("its state is lost")]
     MissingState,
     /// The value is neither null, boolean, finite number, text nor link.
+    #[error("its value is of no kind that GUN has")]
     BadValue,
     /// The state is no finite number.
+    #[error("its state is not a number")]
     BadState,
     /// A name or value holds half a surrogate pair, which is no Unicode text.
+    #[error("a text holds half a surrogate pair")]
     LoneSurrogate,
     /// A name or value is not valid UTF-8, or has an escape that JSON does not know.
+    #[error("a text is damaged")]
     BadText,
     /// A value of another kind stands where a record or a branch of the tree should.
+    #[error("something else stands in its place")]
     NotARecord,
     /// The tree is nested deeper than names can be long.
+    #[error("a branch is nested deeper than names can be long")]
     TooDeep,
 }
 
