@@ -69,8 +69,8 @@ pub struct Values {
     pub sound: u64,
     /// Those among the readable ones that were garbled and were put right.
     pub repaired: u64,
-    /// Sound values in another file than gun.js would look in. They are taken; a soul that lost a
-    /// piece of its name is mostly found so.
+    /// Sound values in another file than the one in which gun.js looks for them, so that it finds
+    /// them no more. They are taken.
     pub misplaced: u64,
     /// Values that were not taken, by reason.
     pub refused: BTreeMap<Refusal, u64>,
