@@ -1,11 +1,14 @@
 //! The processes that are measured: this project's release binary and a real gun.js relay, each
 //! with a folder of its own. Refuses to build anything: `cargo xtask bench` has done that.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use testkit::relay::RelayStorage;
 use testkit::{GunRelay, Interop, NodeOptions, NodeProcess, RelayOptions};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
 
 use crate::footprint::{self, Memory};
 use crate::options::Options;
@@ -29,7 +32,25 @@ pub async fn node(name: &str, peers: &str, options: &Options) -> Result<NodeProc
     let with = NodeOptions::named(name)
         .env("GUN_PEERS", peers)
         .env("RUST_LOG", &options.log);
+    start(with).await
+}
+
+/// Starts a node with these options.
+///
+/// # Errors
+/// When it does not become ready.
+pub async fn start(with: NodeOptions) -> Result<NodeProcess> {
     NodeProcess::start(binary()?, with).await
+}
+
+/// Where a relay keeps what it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// On disk, as operators run it.
+    Disk,
+    /// In memory only: the protocol alone. Ours has no such mode; a program of the benches takes its place
+    /// ([`crate::core_relay`]), with the sockets and the mesh of a node, a map for a store, and no promise.
+    Memory,
 }
 
 /// A relay for anybody's data.
@@ -39,6 +60,15 @@ pub enum Relay {
     Ours(Box<NodeProcess>),
     /// The npm package `gun` with radisk, as operators run it.
     GunJs(Box<GunRelay>),
+    /// Our protocol core without a store.
+    Core(Box<Core>),
+}
+
+/// A running [`crate::core_relay`].
+#[derive(Debug)]
+pub struct Core {
+    url: String,
+    process: Child,
 }
 
 /// Which relay.
@@ -74,17 +104,34 @@ impl Relay {
     /// # Errors
     /// When it does not become ready, or gun.js is not here.
     pub async fn start(kind: Kind, interop: Option<&Interop>, options: &Options) -> Result<Self> {
-        Ok(match kind {
-            Kind::Ours => {
+        Self::start_with(kind, Storage::Disk, interop, options).await
+    }
+
+    /// Starts one that keeps its data there.
+    ///
+    /// # Errors
+    /// When it does not become ready, or gun.js is not here.
+    pub async fn start_with(
+        kind: Kind,
+        storage: Storage,
+        interop: Option<&Interop>,
+        options: &Options,
+    ) -> Result<Self> {
+        Ok(match (kind, storage) {
+            (Kind::Ours, Storage::Memory) => Self::Core(Box::new(Core::start().await?)),
+            (Kind::Ours, Storage::Disk) => {
                 let with = NodeOptions::named("oip-gun")
                     .env("OIP_GUN_RELAY_ADMISSION", "open")
                     .env("RUST_LOG", &options.log);
                 Self::Ours(Box::new(NodeProcess::start(binary()?, with).await?))
             }
-            Kind::GunJs => {
+            (Kind::GunJs, storage) => {
                 let interop = interop.context("the gun package is not installed")?;
                 let with = RelayOptions {
-                    storage: RelayStorage::Disk,
+                    storage: match storage {
+                        Storage::Disk => RelayStorage::Disk,
+                        Storage::Memory => RelayStorage::Memory,
+                    },
                     ..RelayOptions::default()
                 };
                 Self::GunJs(Box::new(GunRelay::start(interop, with).await?))
@@ -98,6 +145,17 @@ impl Relay {
         match self {
             Self::Ours(node) => node.relay().to_owned(),
             Self::GunJs(relay) => relay.url(),
+            Self::Core(core) => core.url.clone(),
+        }
+    }
+
+    /// The folder that it writes to.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Ours(node) => Some(node.folder()),
+            Self::GunJs(relay) => Some(relay.folder()),
+            Self::Core(_) => None,
         }
     }
 
@@ -105,6 +163,7 @@ impl Relay {
         match self {
             Self::Ours(node) => node.id(),
             Self::GunJs(relay) => relay.id(),
+            Self::Core(core) => core.process.id(),
         }
     }
 
@@ -120,20 +179,59 @@ impl Relay {
         footprint::cpu_seconds(self.process_id())
     }
 
+    /// Ends it in order.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn stop(&mut self) -> Result<()> {
+        match self {
+            Self::Ours(node) => node.terminate().await.map(drop),
+            Self::GunJs(relay) => relay.stop().await,
+            Self::Core(core) => Ok(core.process.kill().await?),
+        }
+    }
+
+    /// Starts it again on the same port and folder.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_again(&mut self) -> Result<()> {
+        match self {
+            Self::Ours(node) => node.restart().await,
+            Self::GunJs(relay) => relay.restart().await,
+            Self::Core(_) => bail!("it keeps nothing"),
+        }
+    }
+
     /// Ends it as a crash would and starts it again on the same port and folder.
     ///
     /// # Errors
     /// When it does not become ready.
     pub async fn crash_and_restart(&mut self) -> Result<()> {
         match self {
-            Self::Ours(node) => {
-                node.kill9().await?;
-                node.restart().await
-            }
-            Self::GunJs(relay) => {
-                relay.kill9().await?;
-                relay.restart().await
-            }
+            Self::Ours(node) => node.kill9().await?,
+            Self::GunJs(relay) => relay.kill9().await?,
+            Self::Core(_) => {}
         }
+        self.start_again().await
+    }
+}
+
+impl Core {
+    /// This very program, told to serve.
+    async fn start() -> Result<Self> {
+        let program = std::env::current_exe()?;
+        let mut process = Command::new(&program)
+            .arg(crate::core_relay::ARGUMENT)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("start {}", program.display()))?;
+        let out = process.stdout.take().context("its output is piped")?;
+        let url = BufReader::new(out).lines().next_line().await?;
+        Ok(Self {
+            url: url.context("the core relay ended at once")?,
+            process,
+        })
     }
 }

@@ -13,6 +13,7 @@
 //! Refuses thresholds: a bench prints what it measured and judges nothing.
 
 pub mod contenders;
+pub mod core_relay;
 pub mod corpus;
 pub mod footprint;
 pub mod load;

@@ -150,6 +150,38 @@ impl Load {
             .await
     }
 
+    /// Puts this many as fast as the socket takes them, waits for no ack, and reads the last one until
+    /// it comes: for relays that acknowledge nothing. Returns the seconds until then.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the last node does not come in time.
+    pub async fn put_blind(&mut self, count: u32) -> Result<f64> {
+        let started = Instant::now();
+        let last = self.next_put + count - 1;
+        while self.next_put <= last {
+            let group = u32::try_from(FEED_MAX).unwrap_or(u32::MAX);
+            for _ in 0..group.min(last + 1 - self.next_put) {
+                let text = self.puts.of(self.next_put);
+                self.next_put += 1;
+                self.sink.feed(Message::text(text)).await?;
+            }
+            // Acks of relays that do acknowledge are read, so that neither side blocks.
+            tokio::select! {
+                flushed = self.sink.flush() => flushed?,
+                heard = self.stream.next() => { heard.context("the connection is closed")??; }
+            }
+            while self.stream.next().now_or_never().is_some() {}
+        }
+        self.sink.flush().await?;
+        while started.elapsed() < BLIND_MAX {
+            let outcome = self.get_all(&[last], 1).await?;
+            if outcome.missing.is_empty() {
+                return Ok(started.elapsed().as_secs_f64());
+            }
+        }
+        bail!("the last of {count} puts can't be read after {BLIND_MAX:?}")
+    }
+
     /// Puts at a constant rate for a time, whatever is unacknowledged (open loop). Latency counts
     /// from the moment a put was due, also if it left later.
     ///
@@ -340,6 +372,9 @@ impl Load {
         Ok(true)
     }
 }
+
+/// Longest time of puts that nobody acknowledges.
+const BLIND_MAX: Duration = Duration::from_secs(120);
 
 /// Longest wait for a message before sending is looked at again: the step of an open loop.
 const RECEIVE_MAX: Duration = Duration::from_millis(1);

@@ -137,7 +137,7 @@ impl PeerAddress {
     /// # Errors
     /// [`AddressError`] that names the cure.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let written = || text.to_owned();
+        let written = || without_query(text).to_owned();
         if text.contains(char::is_whitespace) {
             return Err(AddressError::WhiteSpace(written()));
         }
@@ -242,16 +242,21 @@ impl PeerAddress {
     }
 }
 
+/// Without the query, which may hold a token.
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url)
+        f.write_str(without_query(&self.url))
     }
 }
 
 impl fmt::Debug for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.url, f)
+        fmt::Debug::fmt(without_query(&self.url), f)
     }
+}
+
+fn without_query(address: &str) -> &str {
+    address.split('?').next().unwrap_or(address)
 }
 
 #[cfg(test)]
@@ -322,6 +327,15 @@ mod tests {
                 "{written}: {shown}"
             );
         }
+    }
+
+    #[test]
+    fn a_token_in_an_address_is_sent_and_never_shown() {
+        let peer = PeerAddress::parse("http://relay.example:8765?token=secret").unwrap();
+        assert_eq!(peer.as_str(), "ws://relay.example:8765/gun?token=secret");
+        assert!(!format!("{peer} {peer:?}").contains("secret"));
+        let refused = PeerAddress::parse("http://0.0.0.0:8765?token=secret").unwrap_err();
+        assert!(!format!("{refused} {refused:?}").contains("secret"));
     }
 
     #[test]

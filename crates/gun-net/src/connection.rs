@@ -118,6 +118,7 @@ where
         peer: link.peer,
         direction: link.direction,
         label: link.label.clone(),
+        origin: link.origin,
     };
     net.report(opened).await;
     let (mut sink, mut stream) = socket.split();

@@ -190,6 +190,7 @@ async fn serve(dial: &Dial, net: &Arc<Inner>, socket: Socket) {
     let link = net.open(
         Direction::Dialled,
         label,
+        None,
         net.meters(Arc::clone(&dial.meter)),
     );
     dial.enter(LinkPhase::Connected, Some(link.peer), net.clock.now_ms());

@@ -2,6 +2,7 @@
 //!
 //! * [`address`]: peers as the operator names them
 //! * [`network`]: the connections, their events, sending
+//! * `guard`: tokens at the door of the relay port
 //! * `relay`: the WebSocket endpoint `/gun`
 //! * [`server`]: the accept loop of every HTTP port, with timers and caps
 //! * [`status`]: what is known about each link
@@ -13,6 +14,7 @@ pub mod address;
 mod backoff;
 mod connection;
 mod dialer;
+mod guard;
 mod link;
 mod meter;
 pub mod network;
@@ -22,7 +24,11 @@ pub mod server;
 pub mod status;
 mod tls;
 
+/// The routes of a port, as [`serve`] takes them.
+pub use axum::Router;
+
 pub use address::{AddressError, PeerAddress, parse_peers};
+pub use guard::guard;
 pub use network::{Messages, NetConfig, NetEvent, Network, SendResult, Timers};
 pub use outbox::OutboxLimits;
 pub use server::{Admitted, ServeOptions, ServeStats, serve};

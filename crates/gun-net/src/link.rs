@@ -1,5 +1,6 @@
 //! The shared half of one connection: its name, its outbox, and the order to close it.
 
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,6 +26,7 @@ pub(crate) struct Link {
     pub(crate) peer: PeerId,
     pub(crate) direction: Direction,
     pub(crate) label: String,
+    pub(crate) origin: Option<IpAddr>,
     pub(crate) since_ms: u64,
     pub(crate) outbox: Outbox,
     pub(crate) meters: Meters,
@@ -38,7 +40,7 @@ impl Link {
     pub(crate) fn new(
         peer: PeerId,
         direction: Direction,
-        label: String,
+        (label, origin): (String, Option<IpAddr>),
         outbox: Outbox,
         meters: Meters,
     ) -> Self {
@@ -48,6 +50,7 @@ impl Link {
             peer,
             direction,
             label,
+            origin,
             since_ms,
             outbox,
             meters,

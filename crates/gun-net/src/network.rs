@@ -5,7 +5,7 @@
 //! mesh's part.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -121,6 +121,9 @@ pub enum NetEvent {
         direction: Direction,
         /// The configured address, or the remote socket address.
         label: String,
+        /// For a connection that the other side opened, what counts as its address: an IPv4
+        /// address, or the /64 of an IPv6 one.
+        origin: Option<IpAddr>,
     },
     /// A frame came.
     Frame {
@@ -396,10 +399,16 @@ impl Inner {
     }
 
     /// Enters a new connection into the table.
-    pub(crate) fn open(&self, direction: Direction, label: String, meters: Meters) -> Arc<Link> {
+    pub(crate) fn open(
+        &self,
+        direction: Direction,
+        label: String,
+        origin: Option<IpAddr>,
+        meters: Meters,
+    ) -> Arc<Link> {
         let peer = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
         let outbox = Outbox::new(self.config.outbox, Arc::clone(&self.outbox_bytes));
-        let link = Arc::new(Link::new(peer, direction, label, outbox, meters));
+        let link = Arc::new(Link::new(peer, direction, (label, origin), outbox, meters));
         self.links().insert(peer, Arc::clone(&link));
         link
     }

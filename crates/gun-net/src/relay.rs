@@ -68,7 +68,8 @@ async fn accept(upgrading: OnUpgrade, label: String, admitted: Option<Admitted>,
     let stream = Metered::new(TokioIo::new(upgraded), meters.clone());
     let config = connection::websocket_config(&net.config.accepted);
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-    let link = net.open(Direction::Accepted, label, meters);
+    let origin = admitted.as_ref().map(Admitted::origin);
+    let link = net.open(Direction::Accepted, label, origin, meters);
     connection::run(socket, link, net).await;
     drop(admitted);
 }

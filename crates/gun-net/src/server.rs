@@ -69,6 +69,7 @@ pub struct ServeStats {
 struct Counts {
     accepted: AtomicU64,
     turned_away: AtomicU64,
+    unauthorized: AtomicU64,
     open: AtomicUsize,
 }
 
@@ -85,6 +86,16 @@ impl ServeStats {
         self.counts.turned_away.load(Ordering::Relaxed)
     }
 
+    /// Requests refused because they bore no token of this relay.
+    #[must_use]
+    pub fn unauthorized(&self) -> u64 {
+        self.counts.unauthorized.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_unauthorized(&self) {
+        self.counts.unauthorized.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Connections open now, upgraded ones included.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -96,7 +107,15 @@ impl ServeStats {
 /// the extensions of each request, so that an upgraded connection can keep it.
 #[derive(Debug, Clone)]
 pub struct Admitted {
-    _place: Arc<Place>,
+    place: Arc<Place>,
+}
+
+impl Admitted {
+    /// What counts as the address of the other side: an IPv4 address, or the /64 of an IPv6 one.
+    #[must_use]
+    pub fn origin(&self) -> IpAddr {
+        self.place.origin
+    }
 }
 
 #[derive(Debug)]
@@ -131,7 +150,7 @@ impl Caps {
         counts.accepted.fetch_add(1, Ordering::Relaxed);
         let caps = Arc::clone(self);
         Some(Admitted {
-            _place: Arc::new(Place { caps, origin }),
+            place: Arc::new(Place { caps, origin }),
         })
     }
 

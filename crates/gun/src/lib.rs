@@ -4,7 +4,7 @@
 //! * [`text`]: the JSON text of a value exactly as JavaScript writes it
 //! * [`ham`]: the merge rule
 //! * [`wire`]: messages, their JSON text, frames, limits
-//! * [`sea`]: signed user spaces
+//! * [`sea`]: users: signed spaces, certificates, sealed texts
 //! * [`mesh`]: what a peer does with messages, as a state machine
 //! * [`radata`]: the files of a gun.js relay's disk, for import
 //!

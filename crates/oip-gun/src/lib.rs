@@ -2,6 +2,8 @@
 //!
 //! * [`settings`]: defaults < TOML file < environment < flags
 //! * [`api`]: the HTTP API of the node
+//! * [`relay_api`]: the HTTP API of the relay port
+//! * `http`: what both share
 //! * [`client`]: what the verbs use to talk to a running node
 //! * [`cli`]: the command line, one file per verb
 //! * [`demo`]: nodes on loopback that show records arrive
@@ -12,4 +14,6 @@ pub mod api;
 pub mod cli;
 pub mod client;
 pub mod demo;
+mod http;
+pub mod relay_api;
 pub mod settings;

@@ -26,6 +26,11 @@ pub struct NodeConfig {
     pub peers: Vec<PeerAddress>,
     /// Which graph writes the relay port takes.
     pub admission: Admission,
+    /// How much peers may store.
+    pub quotas: RelayQuotas,
+    /// Who may connect to the relay port: holders of one of these tokens, or anybody if there is
+    /// none (`OIP_GUN_RELAY_TOKENS`).
+    pub relay_tokens: Vec<PeerToken>,
     /// Discovery of other nodes' records.
     pub sync: SyncConfig,
     /// Root of the registry (`GUN_REGISTRY_ROOT`).
@@ -49,6 +54,8 @@ impl NodeConfig {
             relay_listen: SocketAddr::from(([127, 0, 0, 1], RELAY_PORT)),
             peers: Vec::new(),
             admission: Admission::Oip,
+            quotas: RelayQuotas::default(),
+            relay_tokens: Vec::new(),
             sync: SyncConfig::default(),
             registry_root: REGISTRY_ROOT.to_owned(),
             node_id_override: None,
@@ -64,8 +71,82 @@ impl NodeConfig {
 pub enum Admission {
     /// OIP-shaped souls, registry entries, media, and user spaces with valid signatures.
     Oip,
+    /// What proves itself: user spaces, content-addressed souls, packed records whose signature
+    /// verifies; and registry entries, which are only hints.
+    Signed,
     /// Any soul; user spaces are checked all the same.
     Open,
+}
+
+/// How much accepted peers may store. 0 means without bound. Dialled peers, which the operator
+/// named, are bound by the accounts only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayQuotas {
+    /// Bytes of keys and values that one address may bring in a day (`OIP_GUN_RELAY_PEER_BYTES`).
+    pub peer_bytes_per_day: u64,
+    /// New souls that one address may bring in a day (`OIP_GUN_RELAY_PEER_SOULS`).
+    pub peer_souls_per_day: u64,
+    /// Bytes that one author may have here (`OIP_GUN_RELAY_AUTHOR_BYTES`).
+    pub author_bytes: u64,
+    /// Souls that one author may have here (`OIP_GUN_RELAY_AUTHOR_SOULS`).
+    pub author_souls: u64,
+    /// Bytes of each shared node, and of all that belongs to nobody (`OIP_GUN_RELAY_PUBLIC_BYTES`).
+    pub public_bytes: u64,
+}
+
+impl Default for RelayQuotas {
+    /// A node that tells a relay a million records in a day, with their registry entries, stays within:
+    /// some 2.5 GB and four souls a record. Half of that is one author's.
+    fn default() -> Self {
+        const GIB: u64 = 1 << 30;
+        Self {
+            peer_bytes_per_day: 4 * GIB,
+            peer_souls_per_day: 4_000_000,
+            author_bytes: 2 * GIB,
+            author_souls: 2_000_000,
+            public_bytes: 4 * GIB,
+        }
+    }
+}
+
+/// A secret that lets a peer connect. Has no `Debug` text, so that it can't reach a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PeerToken(String);
+
+impl PeerToken {
+    /// Takes a token that fits into a URL and a header as it is.
+    ///
+    /// # Errors
+    /// What is wrong with it, to follow "a token".
+    pub fn new(text: &str) -> Result<Self, &'static str> {
+        let fits =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+        if text.len() < Self::BYTES_MIN {
+            return Err("has less than 16 characters, which can be guessed");
+        }
+        if !text.bytes().all(fits) {
+            return Err(
+                "holds other characters than letters, digits and -_.~, which stand in a URL as they are",
+            );
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Shortest token: with 64 possible characters more than a hundred bits are unguessable; below
+    /// that nobody should feel safe.
+    const BYTES_MIN: usize = 16;
+
+    /// The token itself.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for PeerToken {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("PeerToken(not shown)")
+    }
 }
 
 /// What a record that says nothing about access is.

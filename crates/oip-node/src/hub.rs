@@ -5,7 +5,10 @@
 //! Owns the order of things: an ack leaves only after the commit it speaks of. Refuses nothing
 //! itself; admission and limits stand in `admission`, the mesh and the store.
 
+mod gate;
+
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +19,15 @@ use gun::mesh::{
 };
 use gun::wire::{Get, MessageId, Reject};
 use gun_net::{NetEvent, Network, SendResult};
-use oip_store::{Committed, Op, Store, Transaction, WriteError};
+use oip_store::{Committed, Store, WriteError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::{Allowances, Cost};
+use crate::checks::{Checks, Unchecked};
 use crate::clock;
 use crate::config::{Admission, TypeFilter};
-use crate::loader;
 use crate::metrics::Metrics;
 use crate::registry::{Notice, Registry};
 
@@ -36,6 +40,9 @@ const UNANSWERED_MAX: usize = 8_192;
 
 /// Events worked off before the hub looks at its other sources again.
 const TURN_EVENTS_MAX: usize = 64;
+
+/// How often the mesh's counters are noted for metrics.
+const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
 /// What the rest of the node hears from the hub.
 #[derive(Debug)]
@@ -86,6 +93,15 @@ enum Command {
     Changed {
         graph: Graph,
     },
+    Afford {
+        origin: IpAddr,
+        reply: oneshot::Sender<bool>,
+    },
+    Spend {
+        origin: IpAddr,
+        cost: Cost,
+        amount: u64,
+    },
 }
 
 enum Done {
@@ -95,9 +111,16 @@ enum Done {
         origin: Option<MessageId>,
         result: Result<Committed, WriteError>,
     },
+    Checked {
+        put: Unchecked,
+        result: Result<(), Reject>,
+    },
     Loaded {
         ticket: Ticket,
+        peer: PeerId,
         part: Loaded,
+        /// Keys and souls looked at for it.
+        scanned: usize,
     },
 }
 
@@ -153,6 +176,7 @@ pub(crate) struct Hub {
     pub registry: Arc<Registry>,
     pub types: TypeFilter,
     pub admission: Admission,
+    pub allowances: Allowances,
     pub metrics: Arc<Metrics>,
     /// Our id, for the greeting.
     pub node_id: Arc<str>,
@@ -177,6 +201,9 @@ struct Running {
     next_token: u64,
     asked: HashMap<Token, Asked>,
     told: HashMap<Token, oneshot::Sender<Told>>,
+    /// The addresses of those who dialled us.
+    origins: HashMap<PeerId, IpAddr>,
+    checks: Checks,
     /// Whom we have greeted, and who has greeted us.
     greeted: HashSet<PeerId>,
     greeted_by: HashSet<PeerId>,
@@ -219,12 +246,16 @@ impl Hub {
             next_token: 0,
             asked: HashMap::new(),
             told: HashMap::new(),
+            origins: HashMap::new(),
+            checks: Checks::default(),
             greeted: HashSet::new(),
             greeted_by: HashSet::new(),
             inputs: VecDeque::new(),
             deciding: false,
             out: Vec::new(),
         };
+        let mut look = tokio::time::interval(COUNTS_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Vec::with_capacity(TURN_EVENTS_MAX);
         let mut finished = Vec::with_capacity(TURN_EVENTS_MAX);
         loop {
@@ -234,6 +265,8 @@ impl Hub {
             });
             tokio::select! {
                 biased;
+                // Rare, and first, so that it is seen under load.
+                _ = look.tick() => running.hub.metrics.set_mesh(running.hub.mesh.counts()),
                 _ = done_queue.recv_many(&mut finished, TURN_EVENTS_MAX) => {
                     for done in finished.drain(..) {
                         running.finish(done);
@@ -288,7 +321,11 @@ impl Running {
                 peer,
                 direction,
                 label,
+                origin,
             } => {
+                if let Some(origin) = origin {
+                    self.origins.insert(peer, origin);
+                }
                 self.feed(Input::Opened { peer, direction });
                 // The dialling side greets first: a client that dialled us may be a browser.
                 if direction == Direction::Dialled {
@@ -312,6 +349,7 @@ impl Running {
                 }
             }
             NetEvent::Closed { peer, .. } => {
+                self.origins.remove(&peer);
                 self.greeted.remove(&peer);
                 self.greeted_by.remove(&peer);
                 self.feed(Input::Closed { peer });
@@ -353,6 +391,13 @@ impl Running {
                     origin: None,
                 });
             }
+            // Who asked may have gone.
+            Command::Afford { origin, reply } => drop(reply.send(self.can_afford(origin))),
+            Command::Spend {
+                origin,
+                cost,
+                amount,
+            } => self.spend_of(origin, cost, amount),
         }
     }
 
@@ -364,6 +409,15 @@ impl Running {
     fn finish(&mut self, done: Done) {
         self.unanswered -= 1;
         match done {
+            Done::Checked { put, result } => {
+                self.unanswered += 1;
+                self.checks.done();
+                match result {
+                    Ok(()) => self.submit(put),
+                    Err(reject) => self.refuse(put.ticket, reject),
+                }
+                self.check_next();
+            }
             Done::Stored {
                 ticket,
                 peer,
@@ -372,7 +426,12 @@ impl Running {
             } => {
                 let (committed, rejected) = match result {
                     Ok(committed) => {
-                        let rejected = (committed.too_far > 0).then_some(Reject::FutureState);
+                        self.count(peer, &committed);
+                        let rejected = match () {
+                            () if committed.over_quota > 0 => Some(Reject::Quota),
+                            () if committed.too_far > 0 => Some(Reject::FutureState),
+                            () => None,
+                        };
                         (committed, rejected)
                     }
                     Err(WriteError::Busy) => (Committed::default(), Some(Reject::Busy)),
@@ -399,7 +458,16 @@ impl Running {
                     });
                 }
             }
-            Done::Loaded { ticket, part } => {
+            Done::Loaded {
+                ticket,
+                peer,
+                part,
+                scanned,
+            } => {
+                self.spend(peer, Cost::Scanned, scanned as u64);
+                if let Loaded::Failed(reject) = &part {
+                    self.hub.metrics.reject(reject.name());
+                }
                 if matches!(part, Loaded::Part { more: true, .. }) {
                     // The rest of the answer is still on its way.
                     self.unanswered += 1;
@@ -451,13 +519,7 @@ impl Running {
                 origin,
                 graph,
             } => self.store(ticket, peer, origin, graph),
-            Output::Load { ticket, get, .. } => {
-                self.unanswered += 1;
-                let done = self.done.clone();
-                loader::load(&self.hub.store, get, move |part| {
-                    let _ = done.send(Done::Loaded { ticket, part });
-                });
-            }
+            Output::Load { ticket, peer, get } => self.load(ticket, peer, get),
             Output::Asked { token, answer } => self.answered(token, answer),
             Output::Told { token, told } => {
                 if let Some(reply) = self.told.remove(&token) {
@@ -470,28 +532,6 @@ impl Running {
             }
             Output::Identified { .. } => {}
             Output::IsOurselves { peer } => self.hub.network.refuse_ourselves(peer),
-        }
-    }
-
-    fn store(&mut self, ticket: Ticket, peer: PeerId, origin: Option<MessageId>, graph: Graph) {
-        self.unanswered += 1;
-        let done = self.done.clone();
-        let finish = move |result| {
-            let _ = done.send(Done::Stored {
-                ticket,
-                peer,
-                origin,
-                result,
-            });
-        };
-        let checked = crate::admission::admit(self.hub.admission, &self.hub.registry, &graph)
-            .and_then(|()| gun::sea::verify(&graph));
-        match checked {
-            Ok(()) => {
-                let transaction = Transaction::from(Op::Merge { graph });
-                self.hub.store.submit(transaction, clock::wall_ms(), finish);
-            }
-            Err(reject) => self.refuse(ticket, reject),
         }
     }
 

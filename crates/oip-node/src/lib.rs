@@ -3,8 +3,9 @@
 //!
 //! * [`config`]: what a node is told at start
 //! * [`node`]: starts, wires, supervises and drains everything; the handle that the binary uses
-//! * `hub`: joins mesh, store and sockets; `loader` and `admission` serve it
+//! * `hub`: joins mesh, store and sockets; `loader`, `admission`, `allowance` and `checks` serve it
 //! * [`publish`]: from a submission to a durable, registered record
+//! * [`relay`]: the graph as the HTTP API of a relay reads and writes it
 //! * `registry`: the souls by which nodes find each other's records
 //! * `sync`: discovery of other nodes' records, from a hint to a verified copy
 //! * `indexer`: keeps the index in step with the store's feed
@@ -13,6 +14,8 @@
 //!   store for both
 
 mod admission;
+mod allowance;
+mod checks;
 mod clock;
 pub mod config;
 mod document;
@@ -28,12 +31,16 @@ mod peers;
 pub mod publish;
 mod random;
 mod registry;
+pub mod relay;
 mod storage;
 mod sync;
 
-pub use config::{Admission, NodeConfig, PrivacyDefault, SyncConfig, SyncMode, TypeFilter};
+pub use config::{
+    Admission, NodeConfig, PeerToken, PrivacyDefault, RelayQuotas, SyncConfig, SyncMode, TypeFilter,
+};
 pub use health::Health;
 pub use node::{Node, ReadError, StartError, SyncOff};
 pub use oip_record::Submission;
 pub use publish::{DeleteError, Deleted, PublishError, Published};
+pub use relay::Relay;
 pub use sync::sweep::SweepReport;

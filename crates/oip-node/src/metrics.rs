@@ -1,7 +1,9 @@
 //! The node's counters, for `/metrics` and for health. Each counts one fact.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use gun::mesh::MeshCounts;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -31,11 +33,14 @@ pub(crate) struct Metrics {
     pub index_failures: Counter,
     rejected_messages: Family<Reason, Counter>,
     rejected_records: Family<Reason, Counter>,
+    relay_refused: Family<Reason, Gauge>,
     records: Gauge,
     wanted: Gauge,
     quarantine: Gauge,
     index_lag: Gauge,
     peers: Gauge,
+    subscriptions: Gauge,
+    mesh: Mutex<MeshCounts>,
     pub sweeps: Counter,
     /// When the last sweep ended, in milliseconds since 1970; 0 before the first.
     pub last_sweep_ms: AtomicI64,
@@ -52,6 +57,10 @@ pub(crate) struct Levels {
     pub quarantine: u64,
     pub index_lag: u64,
     pub peers: u64,
+    /// Subscriptions of all peers.
+    pub subscriptions: u64,
+    /// What the relay port refused or dropped, by name.
+    pub relay_refused: Vec<(&'static str, u64)>,
 }
 
 impl Metrics {
@@ -97,6 +106,13 @@ impl Metrics {
         let quarantine = gauge("quarantine", "Records refused and kept with their reason");
         let index_lag = gauge("index_lag", "Changes the index has yet to apply");
         let peers = gauge("peers", "Open connections");
+        let subscriptions = gauge("subscriptions", "Souls and keys that peers follow");
+        let relay_refused = Family::<Reason, Gauge>::default();
+        registry.register(
+            "relay_refused",
+            "What the relay port refused or dropped since the start, messages apart",
+            relay_refused.clone(),
+        );
         let rejected_messages = Family::<Reason, Counter>::default();
         registry.register(
             "messages_rejected",
@@ -125,16 +141,29 @@ impl Metrics {
             index_failures,
             rejected_messages,
             rejected_records,
+            relay_refused,
             records,
             wanted,
             quarantine,
             index_lag,
             peers,
+            subscriptions,
+            mesh: Mutex::default(),
             sweeps,
             last_sweep_ms: AtomicI64::new(0),
             sweep_took_ms: AtomicU64::new(0),
             last_error_ms: AtomicI64::new(0),
         }
+    }
+
+    /// Takes note of the mesh's own counters.
+    pub(crate) fn set_mesh(&self, counts: MeshCounts) {
+        *self.mesh.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+
+    /// The mesh's counters as last noted.
+    pub(crate) fn mesh(&self) -> MeshCounts {
+        *self.mesh.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a refused message by its reason.
@@ -167,6 +196,12 @@ impl Metrics {
         set(&self.quarantine, levels.quarantine);
         set(&self.index_lag, levels.index_lag);
         set(&self.peers, levels.peers);
+        set(&self.subscriptions, levels.subscriptions);
+        for (reason, count) in &levels.relay_refused {
+            let reason = (*reason).to_owned();
+            let refused = self.relay_refused.get_or_create(&Reason { reason });
+            set(&refused, *count);
+        }
         let mut text = String::new();
         // Writing to a text does not fail.
         let _ = encode(&mut text, &self.registry);

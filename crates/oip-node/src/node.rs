@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
-use gun_net::{NetConfig, Network, ServeOptions, ServeStats};
+use gun_net::{NetConfig, Network, Router, ServeOptions, ServeStats};
 use oip_index::embedded::EmbeddedIndex;
 use oip_index::{Index, IndexError, Page, Query};
 use oip_record::{Creator, CreatorKey, Did, Submission};
@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::allowance::Allowances;
 use crate::clock;
 use crate::config::{NodeConfig, SyncMode};
 use crate::document;
@@ -29,6 +30,7 @@ use crate::keyring::{Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::publish::{DeleteError, Deleted, PublishError, Published, Publisher};
+use crate::relay::{Relay, RelayParts};
 use crate::storage;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
@@ -72,6 +74,8 @@ struct Inner {
     key: Arc<CreatorKey>,
     node_id: Arc<str>,
     relay_address: SocketAddr,
+    relay: Relay,
+    relay_stats: ServeStats,
     indexed: watch::Receiver<u64>,
     /// Ends what takes new work: sockets, hub, discovery.
     accepting: CancellationToken,
@@ -151,11 +155,23 @@ pub enum ReadError {
 pub struct SyncOff;
 
 impl Node {
-    /// Starts a node and returns once it serves; discovery goes on in the background.
+    /// Starts a node and returns once it serves; discovery goes on in the background. Its relay
+    /// port speaks GUN only.
     ///
     /// # Errors
     /// [`StartError`], whose message names the cure.
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        Self::start_with(config, |_| Router::new()).await
+    }
+
+    /// The same with more HTTP routes on the relay port than GUN's own.
+    ///
+    /// # Errors
+    /// [`StartError`], whose message names the cure.
+    pub async fn start_with(
+        config: NodeConfig,
+        routes: impl FnOnce(Relay) -> Router,
+    ) -> Result<Self, StartError> {
         // The store's lock comes before keys are made: two nodes on one folder never get that far.
         let (store, registry) = storage::open(&config, config.sync.mode)?;
         let keys = Keyring::open(&config.data_dir, config.wallet_file.as_deref())?;
@@ -193,15 +209,6 @@ impl Node {
             accepting.clone(),
             accepting_tasks.clone(),
         );
-        accepting_tasks.spawn(gun_net::serve(
-            listener,
-            network.router(),
-            ServeOptions::default(),
-            ServeStats::default(),
-            accepting.clone(),
-            accepting_tasks.clone(),
-        ));
-
         let (events, event_queue) = mpsc::unbounded_channel();
         let (notices, notice_queue) = mpsc::channel(NOTICES_MAX);
         let deferred = Arc::new(Notify::new());
@@ -215,6 +222,7 @@ impl Node {
             registry: Arc::clone(&registry),
             types: config.types.clone(),
             admission: config.admission,
+            allowances: Allowances::new(&config.quotas),
             metrics: Arc::clone(&metrics),
             node_id: Arc::clone(&node_id),
             events,
@@ -223,6 +231,28 @@ impl Node {
         };
         let (hub, hub_task) = hub.start(net_event_queue, accepting.clone());
         accepting_tasks.spawn(hub_task);
+        let relay = Relay::new(RelayParts {
+            store: store.clone(),
+            hub: hub.clone(),
+            network: network.clone(),
+            registry: Arc::clone(&registry),
+            admission: config.admission,
+            metrics: Arc::clone(&metrics),
+            tracker: accepting_tasks.clone(),
+        });
+        let relay_stats = ServeStats::default();
+        accepting_tasks.spawn(gun_net::serve(
+            listener,
+            guarded(
+                network.router().merge(routes(relay.clone())),
+                &config,
+                &relay_stats,
+            ),
+            ServeOptions::default(),
+            relay_stats.clone(),
+            accepting.clone(),
+            accepting_tasks.clone(),
+        ));
         accepting_tasks.spawn(release_deferred(
             store.clone(),
             hub.clone(),
@@ -316,6 +346,8 @@ impl Node {
             key,
             node_id,
             relay_address,
+            relay,
+            relay_stats,
             indexed,
             accepting,
             accepting_tasks,
@@ -331,6 +363,18 @@ impl Node {
     #[must_use]
     pub fn relay_address(&self) -> SocketAddr {
         self.inner.relay_address
+    }
+
+    /// The graph of this node, as the HTTP API of a relay reads and writes it.
+    #[must_use]
+    pub fn relay(&self) -> &Relay {
+        &self.inner.relay
+    }
+
+    /// `routes` behind the same tokens as the relay port: for what gives out and takes the graph on
+    /// another port.
+    pub fn guarded(&self, routes: Router) -> Router {
+        guarded(routes, &self.inner.config, &self.inner.relay_stats)
     }
 
     /// The id, or alias, that registry entries of this node bear.
@@ -447,6 +491,12 @@ impl Node {
         // The sender lives as long as the indexer; a stopping node has nothing to wait for.
         let _ = indexed.wait_for(|reached| *reached >= head).await;
     }
+}
+
+fn guarded(routes: Router, config: &NodeConfig, stats: &ServeStats) -> Router {
+    let tokens = config.relay_tokens.iter();
+    let tokens = tokens.map(|token| token.text().to_owned()).collect();
+    gun_net::guard(routes, tokens, stats.clone())
 }
 
 async fn off_reactor<T: Send + 'static>(

@@ -181,6 +181,12 @@ impl Registry {
             || soul.starts_with(&self.nodes_prefix)
     }
 
+    /// The node id that an entry of a node's own list bears: `<root>:nodes:<id>`, as its account is named.
+    pub(crate) fn node_of<'s>(&self, soul: &'s str) -> Option<&'s str> {
+        let id = soul.strip_prefix(&self.nodes_prefix)?.split(':').next()?;
+        Some(&soul[..self.nodes_prefix.len() + id.len()])
+    }
+
     /// The writes that register one version: O(1) in the number of records. An edit writes the
     /// same souls again with newer states, so that subscribers of the index hear of it.
     pub(crate) fn register(&self, entry: &Registration<'_>) -> Writes {

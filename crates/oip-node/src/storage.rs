@@ -1,10 +1,11 @@
-//! The store of a data folder, opened with the rule that notes announced records inside the commit
-//! that brings them. Whoever writes foreign values opens it here, so that none comes in unseen.
+//! The store of a data folder, opened with the rules that note announced records, and charge what is
+//! stored, inside the commit that brings it. Whoever writes foreign values opens it here, so that none comes in unseen.
 
 use std::sync::Arc;
 
 use oip_store::{Store, StoreOptions};
 
+use crate::admission;
 use crate::config::{NodeConfig, SyncMode};
 use crate::node::StartError;
 use crate::registry::Registry;
@@ -25,7 +26,9 @@ pub(crate) fn open(
         source,
     })?;
     let registry = Arc::new(Registry::new(&config.registry_root));
+    let (accounts, quotas) = (Arc::clone(&registry), config.quotas);
     let options = StoreOptions {
+        accounts: Box::new(move |soul| Some(admission::account(&accounts, &quotas, soul.as_str()))),
         watch: sync::watch_rule(Arc::clone(&registry), config.types.clone(), mode),
         own_lag_ms: crate::random::state_lag_ms(),
         ..StoreOptions::default()

@@ -4,6 +4,7 @@
 //! staged before, own values get the next state, bounded tables stay within their bounds. A
 //! transaction is staged whole or not at all.
 
+mod account;
 mod deferred;
 mod graph;
 mod quarantine;
@@ -62,6 +63,15 @@ pub(crate) fn transaction(
     Ok(committed)
 }
 
+/// What bounds the values that are merged or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    /// Nothing: they are this node's own, or verified.
+    None,
+    /// The accounts they are charged to.
+    Accounts,
+}
+
 /// A transaction being staged.
 struct Run<'r, 'a> {
     stage: &'r mut Stage<'a>,
@@ -75,8 +85,14 @@ struct Run<'r, 'a> {
 impl Run<'_, '_> {
     fn op(&mut self, op: Op) -> Result<(), WriteError> {
         match op {
-            Op::Merge { graph } => graph.into_iter().try_for_each(|node| self.merge(node)),
-            Op::Write { soul, entries } => self.write(soul, entries),
+            Op::Merge { graph } => graph
+                .into_iter()
+                .try_for_each(|node| self.merge(node, Bound::None)),
+            Op::Offer { graph } => graph
+                .into_iter()
+                .try_for_each(|node| self.merge(node, Bound::Accounts)),
+            Op::Write { soul, entries } => self.write(soul, entries, Bound::None),
+            Op::OfferWrite { soul, entries } => self.write(soul, entries, Bound::Accounts),
             Op::ReleaseDeferred => self.release_deferred(),
             Op::ExpectRecord { soul, seq } => self.expect_record(soul, seq),
             Op::PutRecord(row) => self.put_record(row),
@@ -106,7 +122,7 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// A key won: notes it and asks the node whether it announces a record.
+    /// A key won: counts it, notes it and asks the node whether it announces a record.
     fn changed(
         &mut self,
         soul: &Soul,
@@ -120,6 +136,7 @@ impl Run<'_, '_> {
             state,
             value: value.clone(),
         };
+        self.committed.bytes += account::entry_bytes(key.as_str(), value);
         if let Some(wanted) = (self.options.watch)(&change) {
             self.want(wanted)?;
         }

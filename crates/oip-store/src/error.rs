@@ -150,6 +150,9 @@ pub enum WriteError {
     /// Another version of the record was stored since the caller looked at it: look again.
     #[error("the record {0} has changed meanwhile")]
     Superseded(Soul),
+    /// The account that this node is charged to may not grow any more.
+    #[error("the account that {0} is charged to is full")]
+    AccountFull(Soul),
     /// A value, name or row that can't be stored.
     #[error("{0}")]
     Invalid(&'static str),

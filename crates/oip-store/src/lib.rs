@@ -29,8 +29,10 @@ mod writer;
 
 pub use error::{Engine, OpenError, ReadError, WriteError};
 pub use model::{
-    Change, Committed, KeysPage, PageLimit, QuarantineRow, RecordRow, Stats, Wanted, WantedRow,
+    Account, Change, Committed, KeysPage, PageLimit, QuarantineRow, RecordRow, Stats, Usage,
+    Wanted, WantedRow,
 };
-pub use options::{StoreOptions, Watch};
+pub use options::{Accounts, StoreOptions, Watch};
+pub use read::Start;
 pub use store::{QUEUE_BYTES_MAX, Store};
 pub use transaction::{Op, Transaction};

@@ -127,10 +127,37 @@ pub struct Committed {
     pub deferred: usize,
     /// Values refused because their state is too far ahead.
     pub too_far: usize,
-    /// Rows not stored because a bounded table (deferred, wanted, quarantine) is full.
+    /// Rows not stored because a bounded table (wanted, quarantine) is full.
     pub over_limit: usize,
+    /// Nodes that were new.
+    pub created: usize,
+    /// Bytes of the values that won, with their keys.
+    pub bytes: u64,
+    /// Nodes left as they are because the account they are charged to is full, and values of the
+    /// future for which there is no room.
+    pub over_quota: usize,
     /// The newest number of the feed.
     pub feed_head: u64,
+}
+
+/// Whom a soul is charged to, and how much he may take up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name, at most 4,096 bytes.
+    pub name: String,
+    /// Nodes it may have.
+    pub nodes_max: u64,
+    /// Bytes of keys and values it may have.
+    pub bytes_max: u64,
+}
+
+/// What an account takes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Nodes.
+    pub nodes: u64,
+    /// Bytes of keys, values and states, before compression.
+    pub bytes: u64,
 }
 
 /// How much of a node one page may hold.

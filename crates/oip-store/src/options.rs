@@ -2,11 +2,16 @@
 
 use std::fmt;
 
-use crate::model::{Change, Wanted};
+use gun::Soul;
+
+use crate::model::{Account, Change, Wanted};
 
 /// Tells from a winning change which record it announces, if any. Called on the writer
 /// thread: it must be quick, must not panic, and must not call the store.
 pub type Watch = Box<dyn Fn(&Change) -> Option<Wanted> + Send + Sync>;
+
+/// Tells which account a soul is charged to, if any. The same conditions as for [`Watch`] hold.
+pub type Accounts = Box<dyn Fn(&Soul) -> Option<Account> + Send + Sync>;
 
 /// States more than ten minutes ahead are never stored (`trust-and-privacy` 3.4 and the
 /// lessons on pinned values).
@@ -34,6 +39,8 @@ const QUARANTINE_MAX: u64 = 100_000;
 pub struct StoreOptions {
     /// Which changes announce a record that is to be fetched.
     pub watch: Watch,
+    /// Which account a soul is charged to; see [`crate::Op::Offer`].
+    pub accounts: Accounts,
     /// Bytes of the block cache.
     pub cache_bytes: u64,
     /// Bytes of rows that are kept in memory per large table before they go to a table file.
@@ -56,6 +63,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             watch: Box::new(|_| None),
+            accounts: Box::new(|_| None),
             cache_bytes: CACHE_BYTES,
             memtable_bytes: MEMTABLE_BYTES,
             own_lag_ms: 0.0,

@@ -13,9 +13,9 @@ use gun::{Key, Node, Soul, State, Value};
 use crate::apply;
 use crate::error::ReadError;
 use crate::folder::Folder;
-use crate::model::{KeysPage, PageLimit, QuarantineRow, RecordRow, WantedRow};
+use crate::model::{KeysPage, PageLimit, QuarantineRow, RecordRow, Usage, WantedRow};
 use crate::rows::graph::NodeRow;
-use crate::rows::{Fault, deferred, graph, name, quarantine, record, wanted};
+use crate::rows::{Fault, account, deferred, graph, name, quarantine, record, wanted};
 use crate::store::Store;
 use crate::tables::{Bytes, Table};
 
@@ -25,6 +25,32 @@ const NODE_LIMIT: PageLimit = PageLimit {
     keys_max: 20_000,
     bytes_max: 16 * 1_024 * 1_024,
 };
+
+/// Where a page of names begins.
+#[derive(Debug)]
+pub enum Start<'a, N> {
+    /// At the first name.
+    First,
+    /// At this text, if it is a name, or at the first name behind it.
+    From(&'a str),
+    /// At the first name behind this one.
+    After(&'a N),
+}
+
+impl<N> Clone for Start<'_, N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<N> Copy for Start<'_, N> {}
+
+impl<'a, N> From<Option<&'a N>> for Start<'a, N> {
+    /// Behind the last name of the page before, if there was one.
+    fn from(after: Option<&'a N>) -> Self {
+        after.map_or(Self::First, Self::After)
+    }
+}
 
 /// The tables as one commit left them.
 struct View {
@@ -93,7 +119,7 @@ impl View {
         &self,
         soul: &Soul,
         prefix: &str,
-        after: Option<&Key>,
+        start: Start<'_, Key>,
         limit: PageLimit,
     ) -> Result<KeysPage, ReadError> {
         let node = name::node_row(soul);
@@ -101,20 +127,28 @@ impl View {
             None => Ok(KeysPage::default()),
             Some(NodeRow::Small(entries)) => {
                 let wanted = entries.into_iter().filter(|entry| {
-                    entry.key.as_str().starts_with(prefix)
-                        && after.is_none_or(|after| entry.key > *after)
+                    let key = entry.key.as_str();
+                    key.starts_with(prefix)
+                        && match start {
+                            Start::First => true,
+                            Start::From(from) => key >= from,
+                            Start::After(after) => entry.key > *after,
+                        }
                 });
                 take_page(wanted.map(Ok), limit)
             }
             Some(NodeRow::Split) => {
-                let start = [&node[..], prefix.as_bytes()].concat();
-                let start = match after {
-                    Some(after) if after.as_str() >= prefix => {
+                let from = |text: &str| [&node[..], text.as_bytes()].concat();
+                let start = match start {
+                    Start::After(after) if after.as_str() >= prefix => {
                         Bound::Excluded(name::key_row(soul, after))
                     }
+                    Start::From(first) if first >= prefix && !first.is_empty() => {
+                        Bound::Included(from(first))
+                    }
                     // The node's own row stands first and is no key.
-                    _ if prefix.is_empty() => Bound::Excluded(start),
-                    _ => Bound::Included(start),
+                    _ if prefix.is_empty() => Bound::Excluded(from(prefix)),
+                    _ => Bound::Included(from(prefix)),
                 };
                 let end = Bound::Excluded(name::behind_soul(soul));
                 let rows = self.range(Table::Graph, (start, end), |row, value| {
@@ -200,7 +234,7 @@ impl Store {
     /// # Errors
     /// [`ReadError::NodeTooLarge`] for more than 20,000 keys or 16 MiB: use [`Self::keys_page`].
     pub fn node(&self, soul: &Soul) -> Result<Option<Node>, ReadError> {
-        let page = self.view()?.keys_page(soul, "", None, NODE_LIMIT)?;
+        let page = self.view()?.keys_page(soul, "", Start::First, NODE_LIMIT)?;
         if page.more {
             return Err(ReadError::NodeTooLarge(soul.clone()));
         }
@@ -225,37 +259,39 @@ impl Store {
             keys_max: limit,
             bytes_max: usize::MAX,
         };
-        Ok(self.view()?.keys_page(soul, "", after, limit)?.entries)
+        let page = self.view()?.keys_page(soul, "", after.into(), limit)?;
+        Ok(page.entries)
     }
 
-    /// A page of the keys that start with `prefix`, in byte order, those behind `after`.
+    /// A page of the keys that start with `prefix`, in byte order, from `start` on.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn keys_page(
+    pub fn keys_page<'a>(
         &self,
         soul: &Soul,
         prefix: &str,
-        after: Option<&Key>,
+        start: impl Into<Start<'a, Key>>,
         limit: PageLimit,
     ) -> Result<KeysPage, ReadError> {
-        self.view()?.keys_page(soul, prefix, after, limit)
+        self.view()?.keys_page(soul, prefix, start.into(), limit)
     }
 
-    /// Up to `limit` souls that start with `prefix`, in byte order, those behind `after`.
+    /// Up to `limit` souls that start with `prefix`, in byte order, from `start` on.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn souls(
+    pub fn souls<'a>(
         &self,
         prefix: &str,
-        after: Option<&Soul>,
+        start: impl Into<Start<'a, Soul>>,
         limit: usize,
     ) -> Result<Vec<Soul>, ReadError> {
         let view = self.view()?;
         let prefix_row = name::souls_from(prefix);
-        let mut start = match after {
-            Some(after) if after.as_str() >= prefix => name::behind_soul(after),
+        let mut start = match start.into() {
+            Start::After(after) if after.as_str() >= prefix => name::behind_soul(after),
+            Start::From(first) if first >= prefix => name::souls_from(first),
             _ => prefix_row.clone(),
         };
         let mut souls = Vec::new();
@@ -410,6 +446,17 @@ impl Store {
             &apply::cursor_row(name),
             |row| Ok(row.to_vec()),
         )
+    }
+
+    /// What an account of the graph takes up.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn usage(&self, account: &str) -> Result<Usage, ReadError> {
+        let usage = self
+            .view()?
+            .get(Table::Meta, &account::row(account), account::decode)?;
+        Ok(usage.unwrap_or_default())
     }
 
     /// When the next deferred value falls due, ms since 1970; it is then decided by

@@ -3,6 +3,7 @@
 //!
 //! Pure: bytes in, bytes out. A value that this format does not write is a [`Fault`], never a panic.
 
+pub(crate) mod account;
 pub(crate) mod counters;
 pub(crate) mod deferred;
 pub(crate) mod field;

@@ -56,7 +56,7 @@ impl Op {
     fn bytes(&self) -> usize {
         let soul_bytes = |soul: &Soul| OVERHEAD_BYTES + soul.as_str().len();
         match self {
-            Self::Merge { graph } => graph
+            Self::Merge { graph } | Self::Offer { graph } => graph
                 .iter()
                 .map(|node| {
                     let entries = node.entries.iter();
@@ -66,7 +66,7 @@ impl Op {
                             .sum::<usize>()
                 })
                 .sum(),
-            Self::Write { soul, entries } => {
+            Self::Write { soul, entries } | Self::OfferWrite { soul, entries } => {
                 let entries = entries.iter();
                 soul_bytes(soul)
                     + entries
@@ -111,8 +111,22 @@ pub enum Op {
         /// The values.
         graph: Graph,
     },
+    /// The same for values that peers send: a node whose account is full is left as it is, and
+    /// counted in [`crate::Committed::over_quota`].
+    Offer {
+        /// The values.
+        graph: Graph,
+    },
     /// Values of this node's own: each gets the state `max(now, successor of the stored one)`.
     Write {
+        /// The node.
+        soul: Soul,
+        /// Its new values.
+        entries: Vec<(Key, Value)>,
+    },
+    /// The same for values that others have this node write: if the account is full, the transaction
+    /// fails with [`crate::WriteError::AccountFull`].
+    OfferWrite {
         /// The node.
         soul: Soul,
         /// Its new values.

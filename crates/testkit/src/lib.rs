@@ -1,5 +1,7 @@
 //! Test support: real processes and real peers, never mocks.
 //!
+//! * [`attack`]: what strangers do to an open relay
+//! * [`honest`]: honest traffic beside it
 //! * [`poll`]: waiting for a fact within a deadline
 //! * [`process`]: a child process that can't outlive its test
 //! * [`mod@interop`]: whether the outside judges (Node.js with the `gun` package) are here
@@ -10,7 +12,9 @@
 //!
 //! Refuses fixed ports, and sleeping in place of waiting for a fact.
 
+pub mod attack;
 pub mod client;
+pub mod honest;
 pub mod interop;
 pub mod node;
 pub mod poll;

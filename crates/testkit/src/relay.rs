@@ -75,6 +75,12 @@ impl GunRelay {
         self.port
     }
 
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// The folder in which it keeps its graph.
     #[must_use]
     pub fn radata(&self) -> PathBuf {

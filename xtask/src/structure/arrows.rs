@@ -76,7 +76,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "benches",
         kind: Kind::Development,
-        may_use: &["testkit"],
+        may_use: &["gun", "gun-net", "testkit"],
     },
     Row {
         name: "xtask",

@@ -96,6 +96,7 @@ impl Harness {
                 peer,
                 direction,
                 label,
+                ..
             } => Ok((peer, direction, label)),
             other => bail!("expected a new connection, got {other:?}"),
         }

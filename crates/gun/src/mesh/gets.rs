@@ -168,6 +168,10 @@ impl Mesh {
             return;
         };
         self.reply(peer, id.clone(), Body::Ack(Ack::not_found()), out);
+        // gun.js relays pass a range of souls on to everybody.
+        if matches!(get.souls, SoulQuery::Lex(_)) {
+            return;
+        }
         if let Some(forward) = self.forwards.get_mut(&get) {
             if forward.askers.len() < ASKERS_MAX {
                 forward.askers.push((peer, id));
@@ -231,16 +235,16 @@ impl Mesh {
     }
 }
 
-/// A get with ranges of one name turned into that name; ranges of souls are not served.
+/// A get with ranges of one name turned into that name. A range of souls must say its prefix, be it
+/// an empty one, and means whole nodes, as with gun.js.
 fn plain(mut get: Get) -> Result<Get, Reject> {
-    if let SoulQuery::Lex(lex) = &get.souls {
-        let Lex {
+    match &get.souls {
+        SoulQuery::One(_) => {}
+        SoulQuery::Lex(Lex {
             exact: Some(exact), ..
-        } = lex
-        else {
-            return Err(Reject::SoulRange);
-        };
-        get.souls = SoulQuery::One(Soul::new(exact.clone()).map_err(Reject::BadSoul)?);
+        }) => get.souls = SoulQuery::One(Soul::new(exact.clone()).map_err(Reject::BadSoul)?),
+        SoulQuery::Lex(Lex { prefix: None, .. }) => return Err(Reject::BadGet),
+        SoulQuery::Lex(_) => get.keys = KeyQuery::All,
     }
     if let KeyQuery::Lex(Lex {
         exact: Some(exact), ..

@@ -15,7 +15,7 @@ use super::requests::{Asking, Telling};
 use super::subscriptions::Subscriptions;
 use super::window::{Seed, Window};
 use crate::graph::Graph;
-use crate::wire::{Ack, Body, Dam, Get, Message, MessageId, Put, Refused, Response, graph_hash};
+use crate::wire::{Ack, Body, Dam, Get, Message, MessageId, Put, Refused, Response};
 
 /// What a peer knows about its connections, and what is under way on them.
 pub struct Mesh {
@@ -332,22 +332,19 @@ impl Mesh {
         self.send(peer, message, SendKind::Reply, out);
     }
 
-    /// A data answer, with the hash by which gun.js tells that two answers are the same.
+    /// A data answer; the hash by which gun.js tells that two are the same is added when it is
+    /// written.
     pub(super) fn data(
         id: MessageId,
         to: MessageId,
         graph: Graph,
         more: Option<MessageId>,
     ) -> Message {
-        let hash = Some(graph_hash(&graph));
         let body = Body::Put(Put {
             more,
             ..Put::new(graph)
         });
-        Message {
-            hash,
-            ..Message::new(id, body).answering(to)
-        }
+        Message::new(id, body).answering(to)
     }
 
     /// Counts work that waits for the store; `false` when the connection has too much of it.

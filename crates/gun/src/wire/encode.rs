@@ -1,10 +1,14 @@
 //! Messages as JSON text, exactly as a gun.js node peer writes them: members in text order at
 //! every level, numbers as ECMAScript prints them.
 
+use super::hash::text_hash;
 use super::message::{Ack, Body, Dam, Message, Put};
 use super::query::{Get, Interest, KeyQuery, Lex, Order, SoulQuery};
 use crate::graph::{Entry, Graph, Node, Value};
 use crate::text::{compare_utf16, push_escaped, push_json_text, push_number, push_value};
+
+/// Room for the data of most messages.
+const DATA_CHARS: usize = 1_024;
 
 /// The JSON text of a message.
 #[must_use]
@@ -24,7 +28,20 @@ pub(super) fn encode_into(out: &mut String, message: &Message) {
     if let Some(id) = &message.id {
         members.text("#", id.as_str());
     }
-    if let Some(hash) = message.hash {
+    let data = match &message.body {
+        Body::Put(put) => {
+            let mut text = String::with_capacity(DATA_CHARS);
+            encode_graph(&mut text, &put.graph);
+            text
+        }
+        _ => String::new(),
+    };
+    let hash = match (&message.body, &message.reply_to) {
+        // Known only now that the text is there.
+        (Body::Put(_), Some(_)) => Some(text_hash(&data)),
+        _ => message.hash,
+    };
+    if let Some(hash) = hash {
         push_number(members.name("##"), f64::from(hash));
     }
     if let Body::Put(Put {
@@ -40,7 +57,7 @@ pub(super) fn encode_into(out: &mut String, message: &Message) {
         members.text("@", id.as_str());
     }
     match &message.body {
-        Body::Put(put) => push_put(&mut members, put),
+        Body::Put(put) => push_put(&mut members, put, &data),
         Body::Get(get) => push_get(members.name("get"), get),
         Body::Ack(Ack { ok, err }) => {
             if let Some(err) = err {
@@ -56,14 +73,14 @@ pub(super) fn encode_into(out: &mut String, message: &Message) {
     members.close();
 }
 
-fn push_put(members: &mut Members<'_>, put: &Put) {
+fn push_put(members: &mut Members<'_>, put: &Put, data: &str) {
     if let Some(wish) = put.wants {
         let mut wants = Members::open(members.name("ok"));
         push_integer(wants.name("/"), wish.peers);
         push_integer(wants.name("@"), wish.acks);
         wants.close();
     }
-    encode_graph(members.name("put"), &put.graph);
+    members.name("put").push_str(data);
 }
 
 fn push_dam(members: &mut Members<'_>, dam: &Dam) {

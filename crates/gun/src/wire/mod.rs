@@ -11,6 +11,7 @@ mod pack;
 mod parse;
 mod query;
 mod reject;
+mod selection;
 
 pub use encode::{encode, encode_graph};
 pub use hash::{graph_hash, text_hash};
@@ -20,3 +21,4 @@ pub use pack::{FramePacker, split_graph};
 pub use parse::parse_frame;
 pub use query::{Budget, Get, Interest, KeyQuery, Lex, Order, SoulQuery};
 pub use reject::{Refused, Reject, Response};
+pub use selection::{Full, Selection};

@@ -385,12 +385,7 @@ impl<'de> Parts<'de> {
                     _ => Control::Other,
                 });
             }
-            "pid" => {
-                let pid = map.next_value_seed(ScalarSeed)?.into_text();
-                self.pid = pid
-                    .filter(|pid| !pid.is_empty() && pid.len() <= PID_BYTES_MAX)
-                    .map(Into::into);
-            }
+            "pid" => self.pid = pid_of(map.next_value_seed(ScalarSeed)?),
             _ => self.body = Some(map.next_value()?),
         }
         Ok(())
@@ -408,6 +403,12 @@ fn more_of(scalar: Scalar<'_>) -> Option<MessageId> {
 
 /// Longest name of a process taken, in bytes. gun.js has 9 letters.
 const PID_BYTES_MAX: usize = 64;
+
+/// The name of a process; one that nobody would have counts as none.
+fn pid_of(scalar: Scalar<'_>) -> Option<Arc<str>> {
+    let pid = scalar.into_text()?;
+    (!pid.is_empty() && pid.len() <= PID_BYTES_MAX).then(|| pid.into())
+}
 
 /// What gun.js reads of `><`.
 const SEEN_BY_CHARS_MAX: usize = 99;

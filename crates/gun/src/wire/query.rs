@@ -81,7 +81,7 @@ impl Get {
     pub fn matches(&self, soul: &Soul, key: &Key) -> bool {
         let soul_matches = match &self.souls {
             SoulQuery::One(wanted) => wanted == soul,
-            SoulQuery::Lex(lex) => lex.matches(soul.as_str()),
+            SoulQuery::Lex(lex) => lex.matches_soul(soul.as_str()),
         };
         soul_matches
             && match &self.keys {
@@ -164,6 +164,18 @@ impl Lex {
             prefix: Some(prefix.into()),
             ..Self::default()
         }
+    }
+
+    /// Whether a soul lies in the range. gun.js compares the bounds with soul and key together, so
+    /// that the upper one does not belong to a range of souls.
+    #[must_use]
+    pub fn matches_soul(&self, soul: &str) -> bool {
+        let is_upper_bound = |to: &str| {
+            let prefix = self.prefix.as_deref().unwrap_or("");
+            soul.strip_prefix(prefix) == Some(to)
+        };
+        self.matches(soul)
+            && (self.exact.is_some() || !self.to.as_deref().is_some_and(is_upper_bound))
     }
 
     /// Whether a name lies in the range.

@@ -113,9 +113,9 @@ pub enum Reject {
     /// A get that names no soul, or asks in an unknown form.
     #[error("the get names no soul")]
     BadGet,
-    /// A get for a range of souls.
-    #[error("ranges of souls are not served")]
-    SoulRange,
+    /// A range that holds more than one answer may.
+    #[error("the range holds too many names: ask for a narrower one")]
+    RangeTooWide,
     /// A state further in the future than this peer keeps.
     #[error("a state is too far in the future")]
     FutureState,
@@ -125,6 +125,28 @@ pub enum Reject {
     /// A signature is missing or false (the words of gun.js).
     #[error("Unverified data.")]
     Unverified,
+    /// The `pub` of an account is another key than the soul names (the words of gun.js).
+    #[error("Account not same!")]
+    BadAccount,
+    /// A value of an alias is not a link to what its key names (the words of gun.js).
+    #[error("Alias not same!")]
+    BadAlias,
+    /// A value of an alias is null (the words of gun.js).
+    #[error("Alias must exist!")]
+    MissingAlias,
+    /// The key of a content-addressed soul names another value (the words of gun.js).
+    #[error("Data hash not same as hash!")]
+    WrongHash,
+    /// Another than the owner signed, and no valid certificate of the owner allows him this
+    /// write (the words of gun.js).
+    #[error("Certificate verification fail.")]
+    BadCertificate,
+    /// The state lies after the certificate's expiry (the words of gun.js).
+    #[error("Certificate expired.")]
+    CertificateExpired,
+    /// The writer stands on the block list that the certificate names.
+    #[error("the owner of this space has blocked this writer")]
+    WriterBlocked,
     /// The sender's allowance is used up.
     #[error("the allowance of this connection is used up")]
     Quota,
@@ -164,10 +186,17 @@ impl Reject {
             Self::BadSoul(_) => "bad_soul",
             Self::BadKey(_) => "bad_key",
             Self::BadGet => "bad_get",
-            Self::SoulRange => "soul_range",
+            Self::RangeTooWide => "range_too_wide",
             Self::FutureState => "future_state",
             Self::NotAdmitted => "not_admitted",
             Self::Unverified => "unverified",
+            Self::BadAccount => "account",
+            Self::BadAlias => "alias",
+            Self::MissingAlias => "missing_alias",
+            Self::WrongHash => "content_hash",
+            Self::BadCertificate => "certificate",
+            Self::CertificateExpired => "certificate_expired",
+            Self::WriterBlocked => "writer_blocked",
             Self::Quota => "quota",
             Self::Busy => "busy",
             Self::StoreFailed => "store_failed",

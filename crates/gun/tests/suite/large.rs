@@ -2,7 +2,7 @@
 //! recordings 11, 12, 41 and 44, whose frames are cut in the files, made anew.
 
 use gun::mesh::Direction;
-use gun::wire::{Body, FRAME_CHARS_MAX, FramePacker, Limits, parse_frame};
+use gun::wire::{Body, FRAME_CHARS_MAX, FramePacker, Limits, encode, parse_frame};
 
 use crate::facts;
 use crate::relay::Relay;
@@ -92,7 +92,7 @@ fn a_text_of_a_megabyte_is_stored_answered_and_pushed() {
         format!(r##"{{"big":{{"_":{{"#":"big",">":{{"v":1700000000000}}}},"v":"{text}"}}}}"##);
     let answer = relay.taken(1);
     // The hash that gun.js gave for the same answer.
-    assert_eq!(answer[0].hash, Some(1_853_897_540));
+    assert!(encode(&answer[0]).contains("\"##\":1853897540,"));
     assert!(facts::of(&answer) == [format!("data @get000001 {graph}")]);
     assert!(facts::of(&relay.taken(2)) == [format!("push {graph}")]);
 }

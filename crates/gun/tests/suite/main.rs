@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod certificates;
 mod convergence;
+mod document;
 mod facts;
 mod forwarding;
 mod large;
@@ -11,6 +13,8 @@ mod radata;
 mod relay;
 mod replays;
 mod requests;
+mod sea;
+mod signing;
 mod store;
 mod values;
 mod vector;

@@ -1,11 +1,12 @@
 //! A relay without network: the mesh on top of a store in memory.
 
+use gun::graph::Entry;
 use gun::mesh::{
     Answer, Direction, Input, Loaded, Mesh, MeshConfig, Output, PeerId, SendKind, StoreOutcome,
     Token, Told,
 };
-use gun::wire::{Get, KeyQuery, Limits, Message, SoulQuery, parse_frame};
-use gun::{Graph, Node};
+use gun::wire::{Get, Limits, Message, Reject, Selection, parse_frame};
+use gun::{Graph, Node, State, sea};
 
 use crate::store::Store;
 
@@ -89,9 +90,13 @@ impl Relay {
                 ticket,
                 peer,
                 origin,
-                graph,
+                mut graph,
             } => {
-                let (changed, rejected) = self.store.merge(&graph, self.now_ms);
+                sea::drop_expired(&mut graph, State::from_millis(self.now_ms));
+                let (changed, rejected) = match self.verify(&graph) {
+                    Ok(()) => self.store.merge(&graph, self.now_ms),
+                    Err(reject) => (Graph::new(), Some(reject)),
+                };
                 self.input(Input::Stored {
                     ticket,
                     outcome: StoreOutcome { rejected },
@@ -110,23 +115,28 @@ impl Relay {
         }
     }
 
+    fn verify(&self, graph: &Graph) -> Result<(), Reject> {
+        sea::verify(graph, &|soul, key| {
+            let stored = self.store.value(soul, key);
+            Ok(stored.map(|(_, value)| value.clone()))
+        })
+    }
+
     fn load(&self, get: &Get) -> Loaded {
-        let SoulQuery::One(soul) = &get.souls else {
-            return Loaded::Missing;
-        };
-        let Some(mut node) = self.store.node(soul) else {
-            return Loaded::Missing;
-        };
-        if get.keys != KeyQuery::All {
-            node.entries.retain(|entry| get.matches(soul, &entry.key));
+        let mut selection = Selection::new(get);
+        for (soul, key, state, value) in self.store.values() {
+            if get.matches(soul, key) {
+                let (key, state, value) = (key.clone(), *state, value.clone());
+                if selection.take(soul, Entry { key, state, value }).is_err() {
+                    break;
+                }
+            }
         }
-        if node.entries.is_empty() {
+        let graph = selection.finish();
+        if graph.is_empty() {
             return Loaded::Missing;
         }
-        Loaded::Part {
-            graph: vec![node],
-            more: false,
-        }
+        Loaded::Part { graph, more: false }
     }
 
     /// Lets time pass, with all that falls due on the way.

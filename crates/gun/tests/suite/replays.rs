@@ -357,12 +357,6 @@ fn an_older_write_never_wins_not_even_after_a_restart() {
 fn a_key_is_followed_alone_and_until_the_connection_closes() {
     Replay::of("43-lex-live")
         .never(Rule::FanOut, "get ")
-        .without(Rule::Souls, "b", &["none @lexb00001"])
-        .with(
-            Rule::Souls,
-            "b",
-            &["err @lexb00001 ranges of souls are not served"],
-        )
         .check();
 }
 
@@ -467,4 +461,72 @@ fn each_rule_is_a_row_of_the_table() {
         let row = format!("| `{}` |", rule.label());
         assert_eq!(text.matches(&row).count(), 1, "{row}");
     }
+}
+
+#[test]
+fn ranges_of_keys_and_souls_hold_what_a_gun_js_disk_finds_in_them() {
+    Replay::of("09-get-lex")
+        // The whole node from memory, and then the part that the budget allows from disk.
+        .without(
+            Rule::Budget,
+            "a",
+            &[
+                r##"data @mem8 {"lx":{"_":{"#":"lx",">":{"a1":1700000000000,"a2":1700000000000,"b1":1700000000000,"b2":1700000000000,"b3":1700000000000,"c1":1700000000000}},"a1":"va1-0123456789","a2":"va2-0123456789","b1":"vb1-0123456789","b2":"vb2-0123456789","b3":"vb3-0123456789","c1":"vc1-0123456789"}}"##,
+            ],
+        )
+        .with(
+            Rule::Budget,
+            "a",
+            &[
+                r##"data @mem8 {"lx":{"_":{"#":"lx",">":{"a1":1700000000000,"a2":1700000000000,"b1":1700000000000}},"a1":"va1-0123456789","a2":"va2-0123456789","b1":"vb1-0123456789"}}"##,
+            ],
+        )
+        .never(Rule::Ranges, "data @mem14 {\"undefined")
+        .never(Rule::Ranges, "data @disk14 {\"undefined")
+        .with(
+            Rule::Ranges,
+            "a",
+            &[
+                "err @mem14 the get names no soul",
+                "err @disk14 the get names no soul",
+            ],
+        )
+        .check();
+}
+
+#[test]
+fn ranges_are_bounded_and_read_from_either_end() {
+    Replay::of("39-lex-more").check();
+}
+
+#[test]
+fn ranges_over_a_large_node_are_whole() {
+    // Keys k00, k01, … with values of 80 characters: 1,000 of them are 13 keys.
+    let range = |id: &str, keys: std::ops::Range<usize>| {
+        let name = |key: usize| format!("k{key:02}");
+        let states: Vec<_> = keys
+            .clone()
+            .map(|key| format!("\"{}\":1700000000000", name(key)))
+            .collect();
+        let values: Vec<_> = keys
+            .map(|key| {
+                let value = format!("value {key} ").repeat(10);
+                format!("\"{}\":\"{value}\"", name(key))
+            })
+            .collect();
+        format!(
+            r##"data @{id} {{"mfnode":{{"_":{{"#":"mfnode",">":{{{}}}}},{}}}}}"##,
+            states.join(","),
+            values.join(",")
+        )
+    };
+    Replay::of("49-node-over-several-files")
+        .never(Rule::Ranges, "data @getlexAAA")
+        .never(Rule::Ranges, "none @getlexBBB")
+        .with(
+            Rule::Ranges,
+            "a",
+            &[&range("getlexAAA", 0..13), &range("getlexBBB", 20..25)],
+        )
+        .check();
 }

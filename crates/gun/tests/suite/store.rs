@@ -98,6 +98,21 @@ impl Store {
             entries,
         })
     }
+
+    /// All values, in JavaScript's order of their names.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&Soul, &Key, &State, &Value)> {
+        let mut values: Vec<_> = self
+            .nodes
+            .iter()
+            .flat_map(|(soul, values)| values.iter().map(move |(key, (s, v))| (soul, key, s, v)))
+            .collect();
+        let names = |(soul, key, ..): &(&Soul, &Key, &State, &Value)| {
+            let utf16 = |text: &str| text.encode_utf16().collect::<Vec<_>>();
+            (utf16(soul.as_str()), utf16(key.as_str()))
+        };
+        values.sort_by_cached_key(names);
+        values.into_iter()
+    }
 }
 
 /// Adds a value to a graph that may hold a part of its node already.

@@ -76,6 +76,8 @@ pub(crate) struct Replay {
 pub(crate) enum Rule {
     AckAll,
     AnswerAll,
+    Budget,
+    Certificates,
     Dial,
     Durable,
     Echo,
@@ -87,13 +89,15 @@ pub(crate) enum Rule {
     News,
     Refuse,
     Repeat,
-    Souls,
+    Ranges,
 }
 
 impl Rule {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::AckAll,
         Self::AnswerAll,
+        Self::Budget,
+        Self::Certificates,
         Self::Dial,
         Self::Durable,
         Self::Echo,
@@ -105,13 +109,15 @@ impl Rule {
         Self::News,
         Self::Refuse,
         Self::Repeat,
-        Self::Souls,
+        Self::Ranges,
     ];
 
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::AckAll => "ack-all",
             Self::AnswerAll => "answer-all",
+            Self::Budget => "budget",
+            Self::Certificates => "certificates",
             Self::Dial => "no-dial",
             Self::Durable => "durable",
             Self::Echo => "no-echo",
@@ -123,7 +129,7 @@ impl Rule {
             Self::News => "answers-are-news",
             Self::Refuse => "refuse-whole",
             Self::Repeat => "repeat",
-            Self::Souls => "soul-ranges",
+            Self::Ranges => "ranges",
         }
     }
 }

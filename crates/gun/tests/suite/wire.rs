@@ -315,6 +315,20 @@ fn nesting_without_end_is_refused_and_not_followed() {
 }
 
 #[test]
+fn a_name_that_is_too_long_is_no_name_also_in_a_message_that_is_read_twice() {
+    let long = "p".repeat(65);
+    // The repeated member fails the first reading; of a control message the rest is taken.
+    for more in ["", r##","@":"a","@":"b""##] {
+        let text = format!(r##"{{"dam":"?","pid":"{long}"{more}}}"##);
+        assert_eq!(
+            read(&text).body,
+            Body::Dam(Dam::Hello { pid: None }),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_control_message_is_read_whatever_else_it_holds() {
     let message = read(r##"{"#":"i","put":{"s":7},"dam":"oip:x","body":{"a":[1]},"pid":"p"}"##);
     let expected = Dam::Extension {
@@ -557,7 +571,7 @@ fn each_refusal_is_a_row_of_the_table() {
         Reject::BadSoul(NameError::Empty),
         Reject::BadKey(NameError::Empty),
         Reject::BadGet,
-        Reject::SoulRange,
+        Reject::RangeTooWide,
         Reject::FutureState,
         Reject::NotAdmitted,
         Reject::Unverified,
@@ -581,4 +595,20 @@ fn each_refusal_is_a_row_of_the_table() {
         };
         assert!(row.contains(response), "{row}");
     }
+}
+
+#[test]
+fn the_upper_bound_ends_a_range_of_souls_and_means_nothing_beside_one_name() {
+    let matches = |exact: Option<&str>, soul: &str| {
+        let lex = Lex {
+            exact: exact.map(Into::into),
+            to: Some("b".into()),
+            ..Lex::default()
+        };
+        (lex.matches_soul(soul), lex.matches(soul))
+    };
+    assert_eq!(matches(None, "a"), (true, true));
+    assert_eq!(matches(None, "b"), (false, true));
+    assert_eq!(matches(Some("b"), "b"), (true, true));
+    assert_eq!(matches(Some("b"), "a"), (false, false));
 }

@@ -4,8 +4,11 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use oip_record::limits::DATA_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::http::{BodyError, MIB};
 
 /// What a failed call answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -72,6 +75,24 @@ impl ApiError {
         source: &dyn std::error::Error,
     ) -> Self {
         Self::new(status, reason, causes(source))
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-large",
+                format!(
+                    "the body is larger than {} MiB, the most that a record may have: split it, or publish large content as media",
+                    DATA_BYTES_MAX / MIB
+                ),
+            ),
+            BodyError::NoRoom => Self::busy(error.to_string()),
+            BodyError::Incomplete(_) => Self::bad_request("body-incomplete", error.to_string()),
+            BodyError::NotText(_) => Self::bad_request("not-json", error.to_string()),
+        }
     }
 }
 

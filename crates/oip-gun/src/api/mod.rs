@@ -1,10 +1,9 @@
 //! The HTTP API of the node, in the shapes of the deployed nodes (`docs/api.md`).
 //!
 //! `router` puts the routes behind the limits on requests, `callers` decides who may do what,
-//! `error` is the one form of every refusal, `parameters` and `body` read what callers send.
+//! `error` is the one form of every refusal, `parameters` reads what callers ask for.
 //! The node decides on records; nothing here knows their rules.
 
-mod body;
 mod callers;
 mod error;
 mod parameters;
@@ -18,4 +17,4 @@ pub use callers::{Access, LocalWriting};
 pub use error::ErrorBody;
 pub(crate) use error::causes;
 pub use router::{openapi, router};
-pub use state::ApiState;
+pub use state::{ApiState, GunRelay};

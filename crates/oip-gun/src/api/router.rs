@@ -17,9 +17,10 @@ use utoipa_axum::routes;
 
 use super::error::ApiError;
 use super::routes::{
-    delete_record, description, health, metrics, new_record, record_types, records, sync,
+    delete_record, description, gun_relay, health, metrics, new_record, record_types, records, sync,
 };
 use super::state::ApiState;
+use crate::http::{in_time, in_turn};
 
 /// Requests under way at a time. Each holds a task and its answer; beyond this, waiting in line
 /// would only end in time-outs, and an honest "busy" is the better answer.
@@ -42,6 +43,7 @@ const OPENAPI_PATH: &str = "/api/openapi.json";
     ),
     tags(
         (name = "records", description = "Publish, find and delete records"),
+        (name = "graph", description = "The graph as it lies on this node"),
         (name = "health", description = "State of the node and of its sync")
     ),
     modifiers(&AdminTokenScheme)
@@ -65,11 +67,17 @@ impl Modify for AdminTokenScheme {
     }
 }
 
-/// Every documented route, with the limit on its time.
+fn timed<S: Clone + Send + Sync + 'static>(
+    routes: OpenApiRouter<S>,
+    limit: Duration,
+) -> OpenApiRouter<S> {
+    routes.route_layer(middleware::from_fn(move |request: Request, next: Next| {
+        in_time(limit, request, next, move || late(limit))
+    }))
+}
+
+/// Every documented route but those of the graph, with the limit on its time.
 fn documented() -> OpenApiRouter<ApiState> {
-    let timed = |limit: Duration| {
-        middleware::from_fn(move |request: Request, next: Next| in_time(limit, request, next))
-    };
     let prompt = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(new_record::new_record))
         .routes(routes!(records::records))
@@ -78,57 +86,60 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(health::health))
         .routes(routes!(health::gun_sync))
         .routes(routes!(metrics::metrics))
-        .routes(routes!(description::description))
-        .route_layer(timed(REQUEST_TIME_MAX));
-    let long = OpenApiRouter::new()
-        .routes(routes!(sync::force))
-        .route_layer(timed(SWEEP_TIME_MAX));
-    prompt.merge(long)
+        .routes(routes!(description::description));
+    let long = OpenApiRouter::new().routes(routes!(sync::force));
+    timed(prompt, REQUEST_TIME_MAX).merge(timed(long, SWEEP_TIME_MAX))
+}
+
+/// The documented routes of the graph, which need the tokens of the relay port where it has some.
+fn graph() -> OpenApiRouter<ApiState> {
+    let routes = OpenApiRouter::new()
+        .routes(routes!(gun_relay::get))
+        .routes(routes!(gun_relay::write));
+    timed(routes, REQUEST_TIME_MAX)
 }
 
 /// The description of the API, as served at `/api/openapi.json`.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().into_openapi()
+    documented().merge(graph()).into_openapi()
 }
 
 /// The whole API.
 pub fn router(state: ApiState) -> Router {
-    let (routes, description) = documented().split_for_parts();
+    let (graph, _) = graph().split_for_parts();
+    let graph = state.node.guarded(graph.with_state(state.clone()));
+    let (routes, _) = documented().split_for_parts();
     let turns = Arc::new(Semaphore::new(REQUESTS_MAX));
     routes
-        .layer(Extension(Arc::new(description)))
+        .with_state(state)
+        .merge(graph)
+        .layer(Extension(Arc::new(openapi())))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn(move |request, next| {
-            in_turn(Arc::clone(&turns), request, next)
+            let turns = Arc::clone(&turns);
+            async move { in_turn(&turns, request, next, busy).await }
         }))
-        .with_state(state)
 }
 
-async fn in_turn(turns: Arc<Semaphore>, request: Request, next: Next) -> Response {
-    match turns.try_acquire() {
-        Ok(_turn) => next.run(request).await,
-        Err(_) => ApiError::busy(format!(
-            "{REQUESTS_MAX} requests are under way already: try again in a moment"
-        ))
-        .into_response(),
-    }
+fn busy() -> Response {
+    ApiError::busy(format!(
+        "{REQUESTS_MAX} requests are under way already: try again in a moment"
+    ))
+    .into_response()
 }
 
-async fn in_time(limit: Duration, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => ApiError::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "timed-out",
-            format!(
-                "the request took longer than {} s; what it was to write may have been written: look before trying again",
-                limit.as_secs()
-            ),
-        )
-        .into_response(),
-    }
+fn late(limit: Duration) -> Response {
+    ApiError::new(
+        StatusCode::GATEWAY_TIMEOUT,
+        "timed-out",
+        format!(
+            "the request took longer than {} s; what it was to write may have been written: look before trying again",
+            limit.as_secs()
+        ),
+    )
+    .into_response()
 }
 
 async fn not_found(method: Method, uri: Uri) -> ApiError {

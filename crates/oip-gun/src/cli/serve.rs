@@ -24,6 +24,7 @@ use super::output::{self, Output};
 use super::stop::{StdinEnd, Stop};
 use super::token;
 use crate::api::{Access, ApiState, LocalWriting, router};
+use crate::relay_api;
 use crate::settings::{AdminToken, Flags, Layers, Setting, Settings};
 
 /// The longest a graceful stop may take; supervisors kill after 30 s at the earliest.
@@ -43,6 +44,7 @@ Examples:
 Settings come from defaults, then a TOML file (--config, OIP_GUN_CONFIG, or oip-gun.toml in the
 data folder), then the environment, then flags; the later one wins. Also known, without a flag:
   OIP_GUN_ADMIN_TOKEN           the token for writing [default: made at first start, in the data folder]
+  DISABLE_GUN_RELAY_PROXY       true: the graph is not served at /gun-relay on the API port
   GUN_EXTERNAL_PEERS            more peers, joined with those of GUN_PEERS
   GUN_DEFAULT_PRIVACY           true: records that say nothing about access are private
   RECORD_TYPE_INDEX_MODE        all, whitelist or blacklist
@@ -72,7 +74,7 @@ pub(super) struct ServeArgs {
     /// Port of the relay, 0 takes a free one [env: GUN_RELAY_PORT] [default: 8765]
     #[arg(long, value_name = "PORT")]
     relay_port: Option<String>,
-    /// Which graph writes the relay takes: oip or open [env: OIP_GUN_RELAY_ADMISSION] [default: oip]
+    /// Which graph writes the relay takes: oip, signed or open [env: OIP_GUN_RELAY_ADMISSION] [default: oip]
     #[arg(long, value_name = "RULE")]
     relay_admission: Option<String>,
     /// A relay or node to dial; repeat for more [env: GUN_PEERS] [default: none]
@@ -152,7 +154,7 @@ pub(super) async fn run(args: ServeArgs, output: Output) -> anyhow::Result<ExitC
     let settings = Settings::interpret(layers)?;
     let listener = bind(settings.api_listen).await?;
     let node = tokio::select! {
-        node = Node::start(settings.node.clone()) => node.map_err(|error| anyhow::anyhow!("{}", crate::api::causes(&error)))?,
+        node = Node::start_with(settings.node.clone(), relay_api::router) => node.map_err(|error| anyhow::anyhow!("{}", crate::api::causes(&error)))?,
         () = stop.asked() => return Ok(ExitCode::SUCCESS),
     };
     let served = serve(&settings, listener, &node, &stop, output).await;
@@ -180,7 +182,8 @@ async fn serve(
     let address = listener
         .local_addr()
         .context("failed to read the address of the API")?;
-    let state = ApiState::new(node.clone(), access(settings, address)?);
+    let state =
+        ApiState::new(node.clone(), access(settings, address)?).with_gun_relay(settings.gun_relay);
     let cancel = CancellationToken::new();
     let connections = TaskTracker::new();
     let mut api = std::pin::pin!(gun_net::serve(

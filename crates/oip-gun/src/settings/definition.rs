@@ -12,12 +12,26 @@ pub enum Setting {
     ApiPort,
     /// The token that may do everything.
     AdminToken,
+    /// Whether the graph is not to be served on the API port.
+    GunRelayOff,
     /// Address the relay listens on.
     RelayBind,
     /// Port of the relay; 0 takes a free one.
     RelayPort,
     /// Which graph writes the relay takes.
     RelayAdmission,
+    /// Tokens of which peers need one to connect; anybody may if there is none.
+    RelayTokens,
+    /// Bytes that one address may bring in a day; 0 is no bound.
+    PeerBytes,
+    /// New souls that one address may bring in a day; 0 is no bound.
+    PeerSouls,
+    /// Bytes that one author may have here; 0 is no bound.
+    AuthorBytes,
+    /// Souls that one author may have here; 0 is no bound.
+    AuthorSouls,
+    /// Bytes of each node that all may write; 0 is no bound.
+    PublicBytes,
     /// Relays and nodes to dial.
     Peers,
     /// More relays and nodes to dial (the relay container's name for the same thing).
@@ -46,14 +60,21 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 26] = [
         Self::DataDir,
         Self::ApiBind,
         Self::ApiPort,
         Self::AdminToken,
+        Self::GunRelayOff,
         Self::RelayBind,
         Self::RelayPort,
         Self::RelayAdmission,
+        Self::RelayTokens,
+        Self::PeerBytes,
+        Self::PeerSouls,
+        Self::AuthorBytes,
+        Self::AuthorSouls,
+        Self::PublicBytes,
         Self::Peers,
         Self::ExternalPeers,
         Self::SyncEnabled,
@@ -76,9 +97,16 @@ impl Setting {
             Self::ApiBind => "api.bind",
             Self::ApiPort => "api.port",
             Self::AdminToken => "api.admin_token",
+            Self::GunRelayOff => "api.disable_gun_relay",
             Self::RelayBind => "relay.bind",
             Self::RelayPort => "relay.port",
             Self::RelayAdmission => "relay.admission",
+            Self::RelayTokens => "relay.tokens",
+            Self::PeerBytes => "relay.peer_bytes_per_day",
+            Self::PeerSouls => "relay.peer_souls_per_day",
+            Self::AuthorBytes => "relay.author_bytes",
+            Self::AuthorSouls => "relay.author_souls",
+            Self::PublicBytes => "relay.public_bytes",
             Self::Peers => "relay.peers",
             Self::ExternalPeers => "relay.external_peers",
             Self::SyncEnabled => "sync.enabled",
@@ -102,9 +130,16 @@ impl Setting {
             Self::ApiBind => "OIP_GUN_BIND",
             Self::ApiPort => "PORT",
             Self::AdminToken => "OIP_GUN_ADMIN_TOKEN",
+            Self::GunRelayOff => "DISABLE_GUN_RELAY_PROXY",
             Self::RelayBind => "OIP_GUN_RELAY_BIND",
             Self::RelayPort => "GUN_RELAY_PORT",
             Self::RelayAdmission => "OIP_GUN_RELAY_ADMISSION",
+            Self::RelayTokens => "OIP_GUN_RELAY_TOKENS",
+            Self::PeerBytes => "OIP_GUN_RELAY_PEER_BYTES",
+            Self::PeerSouls => "OIP_GUN_RELAY_PEER_SOULS",
+            Self::AuthorBytes => "OIP_GUN_RELAY_AUTHOR_BYTES",
+            Self::AuthorSouls => "OIP_GUN_RELAY_AUTHOR_SOULS",
+            Self::PublicBytes => "OIP_GUN_RELAY_PUBLIC_BYTES",
             Self::Peers => "GUN_PEERS",
             Self::ExternalPeers => "GUN_EXTERNAL_PEERS",
             Self::SyncEnabled => "GUN_SYNC_ENABLED",
@@ -120,7 +155,7 @@ impl Setting {
         }
     }
 
-    /// The flag of `serve`, where there is one. The admin token has none: command lines can be
+    /// The flag of `serve`, where there is one. Tokens have none: command lines can be
     /// read by every user of the machine.
     #[must_use]
     pub fn flag(self) -> Option<&'static str> {
@@ -139,6 +174,13 @@ impl Setting {
             Self::NodeIdOverride => Some("--node-id"),
             Self::WalletFile => Some("--wallet-file"),
             Self::AdminToken
+            | Self::GunRelayOff
+            | Self::RelayTokens
+            | Self::PeerBytes
+            | Self::PeerSouls
+            | Self::AuthorBytes
+            | Self::AuthorSouls
+            | Self::PublicBytes
             | Self::ExternalPeers
             | Self::DefaultPrivacy
             | Self::TypeMode

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use gun_net::PeerAddress;
 use oip_node::config::{
-    Admission, NodeConfig, PrivacyDefault, RELAY_PORT, SyncConfig, SyncMode, TypeFilter,
+    Admission, NodeConfig, PeerToken, PrivacyDefault, RELAY_PORT, RelayQuotas, SyncConfig,
+    SyncMode, TypeFilter,
 };
 use oip_record::SignaturePolicy;
 
 use super::layers::relative_to_file;
 use super::{Given, Layers, Origin, Setting, SettingsError};
+use crate::api::GunRelay;
 
 /// Port of the HTTP API of every deployed node (`PORT`).
 const API_PORT: u16 = 3005;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub api_listen: SocketAddr,
     /// The admin token that was set; `None` leaves it to the file in the data folder.
     pub admin_token: Option<AdminToken>,
+    /// Whether the graph is served on the API port too.
+    pub gun_relay: GunRelay,
     /// What the node itself is told.
     pub node: NodeConfig,
     /// The texts and places that the values come from.
@@ -90,6 +94,11 @@ impl Settings {
         let admin_token = reader.read(Setting::AdminToken, |text| {
             AdminToken::new(text).map_err(str::to_owned)
         })?;
+        let gun_relay = reader
+            .read(Setting::GunRelayOff, switch)?
+            .map_or(GunRelay::Served, |off| {
+                off.choose(GunRelay::Off, GunRelay::Served)
+            });
         let mut node = NodeConfig::new(layers.data_dir().to_owned());
         node.relay_listen = relay_listen;
         node.peers = reader.peers()?;
@@ -98,6 +107,10 @@ impl Settings {
         if let Some(admission) = reader.read(Setting::RelayAdmission, admission)? {
             node.admission = admission;
         }
+        node.relay_tokens = reader
+            .read(Setting::RelayTokens, peer_tokens)?
+            .unwrap_or_default();
+        node.quotas = reader.quotas()?;
         if let Some(root) = reader.read(Setting::RegistryRoot, registry_root)? {
             node.registry_root = root;
         }
@@ -109,6 +122,7 @@ impl Settings {
         Ok(Self {
             api_listen,
             admin_token,
+            gun_relay,
             node,
             layers,
         })
@@ -192,6 +206,22 @@ impl Reader<'_> {
         Ok(all)
     }
 
+    fn quotas(&self) -> Result<RelayQuotas, SettingsError> {
+        let mut quotas = RelayQuotas::default();
+        for (setting, quota) in [
+            (Setting::PeerBytes, &mut quotas.peer_bytes_per_day),
+            (Setting::PeerSouls, &mut quotas.peer_souls_per_day),
+            (Setting::AuthorBytes, &mut quotas.author_bytes),
+            (Setting::AuthorSouls, &mut quotas.author_souls),
+            (Setting::PublicBytes, &mut quotas.public_bytes),
+        ] {
+            if let Some(given) = self.read(setting, whole_number)? {
+                *quota = given;
+            }
+        }
+        Ok(quotas)
+    }
+
     fn sync(&self) -> Result<SyncConfig, SettingsError> {
         let mut sync = SyncConfig::default();
         if let Some(enabled) = self.read(Setting::SyncEnabled, switch)? {
@@ -273,15 +303,26 @@ fn privacy(text: &str) -> Result<PrivacyDefault, String> {
 fn admission(text: &str) -> Result<Admission, String> {
     match text {
         "oip" => Ok(Admission::Oip),
+        "signed" => Ok(Admission::Signed),
         "open" => Ok(Admission::Open),
-        "signed" => Err(
-            "is not supported by this version yet; give oip (OIP-shaped souls) or open (any soul)"
+        _ => Err(
+            "is not an admission rule; give oip (OIP-shaped souls), signed (only what a signature proves, and registry entries) or open (any soul)"
                 .to_owned(),
         ),
-        _ => Err(
-            "is not an admission rule; give oip (OIP-shaped souls) or open (any soul)".to_owned(),
-        ),
     }
+}
+
+fn peer_tokens(text: &str) -> Result<Vec<PeerToken>, String> {
+    let names = text.split(',').map(str::trim);
+    let given = names.filter(|token| !token.is_empty());
+    given
+        .map(|token| PeerToken::new(token).map_err(|why| format!("holds a token that {why}")))
+        .collect()
+}
+
+fn whole_number(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "is not a whole number; 0 means no bound".to_owned())
 }
 
 fn sweep_interval(text: &str) -> Result<u64, String> {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oip_node::config::{Admission, PrivacyDefault, SyncMode, TypeFilter};
+use oip_node::config::{Admission, PrivacyDefault, RelayQuotas, SyncMode, TypeFilter};
 use oip_record::SignaturePolicy;
 
 use super::*;
+use crate::api::GunRelay;
 
 /// One try: a folder that may hold a settings file, an environment and flags.
 struct Given {
@@ -156,10 +157,17 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         bind = "::1"
         port = 0
         admin_token = "file-token"
+        disable_gun_relay = true
         [relay]
         bind = "localhost"
         port = "8766"
         admission = "open"
+        tokens = ["token-of-one-peer", "token-of-another"]
+        peer_bytes_per_day = 1
+        peer_souls_per_day = 2
+        author_bytes = 3
+        author_souls = 4
+        public_bytes = 5
         peers = ["wss://relay.example/gun", "http://other.example:8765"]
         external_peers = "ws://third.example/gun"
         [sync]
@@ -190,9 +198,16 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
             ("OIP_GUN_BIND", "::1"),
             ("PORT", "0"),
             ("OIP_GUN_ADMIN_TOKEN", "file-token"),
+            ("DISABLE_GUN_RELAY_PROXY", "true"),
             ("OIP_GUN_RELAY_BIND", "localhost"),
             ("GUN_RELAY_PORT", "8766"),
             ("OIP_GUN_RELAY_ADMISSION", "open"),
+            ("OIP_GUN_RELAY_TOKENS", "token-of-one-peer,token-of-another"),
+            ("OIP_GUN_RELAY_PEER_BYTES", "1"),
+            ("OIP_GUN_RELAY_PEER_SOULS", "2"),
+            ("OIP_GUN_RELAY_AUTHOR_BYTES", "3"),
+            ("OIP_GUN_RELAY_AUTHOR_SOULS", "4"),
+            ("OIP_GUN_RELAY_PUBLIC_BYTES", "5"),
             (
                 "GUN_PEERS",
                 "wss://relay.example/gun, http://other.example:8765",
@@ -223,7 +238,17 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         assert_eq!(node.relay_listen.to_string(), "127.0.0.1:8766");
         assert_eq!(settings.admin_token.as_ref().unwrap().text(), "file-token");
         assert_eq!(settings.data_dir(), given.path("store"));
+        assert_eq!(settings.gun_relay, GunRelay::Off);
         assert_eq!(node.admission, Admission::Open);
+        assert_eq!(node.relay_tokens.len(), 2);
+        let quotas = RelayQuotas {
+            peer_bytes_per_day: 1,
+            peer_souls_per_day: 2,
+            author_bytes: 3,
+            author_souls: 4,
+            public_bytes: 5,
+        };
+        assert_eq!(node.quotas, quotas);
         assert_eq!(node.peers.len(), 3, "{:?}", node.peers);
         assert_eq!(node.sync.mode, SyncMode::Off);
         assert_eq!(node.sync.interval_ms, 5_000);
@@ -272,14 +297,19 @@ fn a_value_that_is_not_taken_is_refused_with_place_and_cure() {
             "relay.port \"-1\" (GUN_RELAY_PORT in the environment) is not a port; give a number from 1 to 65535, or 0 for a free one",
         ),
         (
-            Setting::RelayAdmission,
-            "signed",
-            "relay.admission \"signed\" (OIP_GUN_RELAY_ADMISSION in the environment) is not supported by this version yet; give oip (OIP-shaped souls) or open (any soul)",
+            Setting::RelayTokens,
+            "a-token-of-enough-characters,short",
+            "relay.tokens (not shown) (OIP_GUN_RELAY_TOKENS in the environment) holds a token that has less than 16 characters, which can be guessed",
+        ),
+        (
+            Setting::PeerBytes,
+            "4GiB",
+            "relay.peer_bytes_per_day \"4GiB\" (OIP_GUN_RELAY_PEER_BYTES in the environment) is not a whole number; 0 means no bound",
         ),
         (
             Setting::RelayAdmission,
             "all",
-            "relay.admission \"all\" (OIP_GUN_RELAY_ADMISSION in the environment) is not an admission rule; give oip (OIP-shaped souls) or open (any soul)",
+            "relay.admission \"all\" (OIP_GUN_RELAY_ADMISSION in the environment) is not an admission rule; give oip (OIP-shaped souls), signed (only what a signature proves, and registry entries) or open (any soul)",
         ),
         (
             Setting::SyncEnabled,
@@ -378,7 +408,7 @@ fn faults_of_the_file_name_file_place_and_the_known_keys() {
     let cases = [
         (
             "[api]\nprot = 3005",
-            "DIR/given.toml, line 2, column 1: unknown field `prot`, expected one of `bind`, `port`, `admin_token`",
+            "DIR/given.toml, line 2, column 1: unknown field `prot`, expected one of `bind`, `port`, `admin_token`, `disable_gun_relay`",
         ),
         (
             "port = 3005",

@@ -73,12 +73,22 @@ impl Node {
     #[must_use]
     pub fn metrics(&self) -> String {
         let inner = &self.inner;
+        let (mesh, traffic) = (inner.metrics.mesh(), inner.network.traffic());
         inner.metrics.text(&Levels {
             records: inner.store.count_records(),
             wanted: inner.store.wanted_len(),
             quarantine: inner.store.quarantine_len(),
             index_lag: self.index_lag(),
             peers: inner.peers.all().len() as u64,
+            subscriptions: mesh.subscriptions as u64,
+            relay_refused: vec![
+                ("too_many_connections", inner.relay_stats.turned_away()),
+                ("unauthorized", inner.relay_stats.unauthorized()),
+                ("frame_too_large", traffic.frames_too_large),
+                ("push_to_slow_reader", traffic.pushes_dropped),
+                ("reader_too_slow", traffic.closed_full),
+                ("subscription", mesh.subscriptions_refused),
+            ],
         })
     }
 

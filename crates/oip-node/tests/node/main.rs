@@ -13,6 +13,7 @@ mod healing;
 mod lifecycle;
 mod migrate;
 mod privacy;
+mod quotas;
 mod refusals;
 mod restore;
 mod rollback;

@@ -3,7 +3,7 @@
 use gun::graph::Entry;
 use gun::{Node, Soul, ham};
 
-use super::Run;
+use super::{Bound, Run};
 use crate::error::{ReadError, WriteError};
 use crate::rows::{deferred, graph};
 use crate::tables::Table;
@@ -32,7 +32,7 @@ impl Run<'_, '_> {
             }
             Some(_) => {}
             None if self.stage.counters.deferred >= self.options.deferred_max => {
-                self.committed.over_limit += 1;
+                self.committed.over_quota += 1;
                 return Ok(());
             }
             None => self.stage.counters.deferred += 1,
@@ -64,10 +64,9 @@ impl Run<'_, '_> {
             let (state, value) = graph::decode_value(&value).map_err(damaged)?;
             self.stage.remove(Table::Deferred, row.to_vec());
             self.stage.counters.deferred = self.stage.counters.deferred.saturating_sub(1);
-            self.merge(Node {
-                soul,
-                entries: vec![Entry { key, state, value }],
-            })?;
+            let entries = vec![Entry { key, state, value }];
+            // It was held against its account when it came; bounds decide again, now that it counts.
+            self.merge(Node { soul, entries }, Bound::Accounts)?;
         }
         Ok(())
     }

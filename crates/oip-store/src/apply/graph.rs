@@ -4,7 +4,8 @@ use gun::graph::Entry;
 use gun::ham::{self, Verdict};
 use gun::{Key, Node, Soul, State, Value};
 
-use super::Run;
+use super::account::Charge;
+use super::{Bound, Run};
 use crate::error::{ReadError, WriteError};
 use crate::rows::graph::{self as rows, NodeRow};
 use crate::rows::name;
@@ -12,10 +13,18 @@ use crate::stage::Stage;
 use crate::tables::Table;
 
 impl Run<'_, '_> {
-    /// Merges foreign values into a node.
-    pub(super) fn merge(&mut self, node: Node) -> Result<(), WriteError> {
+    /// Merges foreign values into a node; a node whose account is full is left as it is.
+    pub(super) fn merge(&mut self, node: Node, bound: Bound) -> Result<(), WriteError> {
         let Node { soul, entries } = node;
         let mut edit = NodeEdit::open(self.stage, &soul)?;
+        let mut charge = self.charge(&soul)?;
+        let is_full = |charge: &Charge| charge.is_full(edit.is_new());
+        if bound == Bound::Accounts && charge.as_ref().is_some_and(is_full) {
+            self.committed.over_quota += 1;
+            return Ok(());
+        }
+        let was_new = edit.is_new();
+        let mut taken = false;
         for entry in entries {
             check_value(&entry.value)?;
             let known = edit.known(self.stage, &entry.key)?;
@@ -31,6 +40,10 @@ impl Run<'_, '_> {
             }
             match verdict {
                 Verdict::Take => {
+                    taken = true;
+                    if let Some(charge) = &mut charge {
+                        charge.add_entry(known.map(|(_, value)| value), &entry);
+                    }
                     edit.take(self.stage, entry.clone());
                     self.changed(&soul, &entry.key, entry.state, &entry.value)?;
                 }
@@ -40,7 +53,18 @@ impl Run<'_, '_> {
             }
         }
         edit.close(self.stage);
+        if was_new && taken {
+            self.created(&mut charge);
+        }
+        self.settle(charge);
         Ok(())
+    }
+
+    fn created(&mut self, charge: &mut Option<Charge>) {
+        self.committed.created += 1;
+        if let Some(charge) = charge {
+            charge.add_node();
+        }
     }
 
     /// Writes own values: each gets a state above the stored one, and not below now (less
@@ -49,13 +73,21 @@ impl Run<'_, '_> {
         &mut self,
         soul: Soul,
         entries: Vec<(Key, Value)>,
+        bound: Bound,
     ) -> Result<(), WriteError> {
         let own_now = State::new(self.now.as_f64() - self.options.own_lag_ms).unwrap_or(self.now);
         let mut edit = NodeEdit::open(self.stage, &soul)?;
+        let mut charge = self.charge(&soul)?;
+        let is_full = |charge: &Charge| charge.is_full(edit.is_new());
+        if bound == Bound::Accounts && charge.as_ref().is_some_and(is_full) {
+            return Err(WriteError::AccountFull(soul));
+        }
+        let creates = edit.is_new() && !entries.is_empty();
         for (key, value) in entries {
             check_value(&value)?;
-            let next = edit
-                .known(self.stage, &key)?
+            let known = edit.known(self.stage, &key)?;
+            let next = known
+                .as_ref()
                 .map_or(own_now, |(state, _)| state.successor());
             let state = if next > own_now { next } else { own_now };
             let ahead_ms = state.as_f64() - self.now.as_f64();
@@ -67,9 +99,17 @@ impl Run<'_, '_> {
                 });
             }
             self.changed(&soul, &key, state, &value)?;
-            edit.take(self.stage, Entry { key, state, value });
+            let entry = Entry { key, state, value };
+            if let Some(charge) = &mut charge {
+                charge.add_entry(known.as_ref().map(|(_, value)| value), &entry);
+            }
+            edit.take(self.stage, entry);
         }
         edit.close(self.stage);
+        if creates {
+            self.created(&mut charge);
+        }
+        self.settle(charge);
         Ok(())
     }
 }
@@ -121,6 +161,11 @@ impl NodeEdit {
             soul: soul.clone(),
             form,
         })
+    }
+
+    /// Whether the node was not there before.
+    fn is_new(&self) -> bool {
+        matches!(self.form, Form::Small { is_new: true, .. })
     }
 
     fn known(&self, stage: &Stage<'_>, key: &Key) -> Result<Option<(State, Value)>, ReadError> {

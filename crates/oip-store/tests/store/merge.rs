@@ -424,7 +424,7 @@ fn full_deferred_table_refuses_and_says_so() {
     let store = Store::open(folder.path(), options).unwrap();
     for (name, expected) in [("a", (1, 0)), ("b", (1, 0)), ("c", (0, 1))] {
         let done = commit(&store, merge("n", name, NOW as f64 + 1.0, "x"), NOW).unwrap();
-        assert_eq!((done.deferred, done.over_limit), expected, "{name}");
+        assert_eq!((done.deferred, done.over_quota), expected, "{name}");
     }
 }
 

@@ -152,7 +152,7 @@ impl<'de> Visitor<'de> for NamesSeed<'_> {
     }
 }
 
-/// Reads a flag as JavaScript would: 0 and all that is no number is "no", except `true`.
+/// Reads a flag as JavaScript would: `false`, `null`, 0 and the empty text are "no".
 struct TruthSeed;
 
 impl<'de> DeserializeSeed<'de> for TruthSeed {
@@ -163,7 +163,7 @@ impl<'de> DeserializeSeed<'de> for TruthSeed {
         let mut inner = serde_json::Deserializer::from_str(raw.get());
         Ok(match ScalarSeed.deserialize(&mut inner) {
             Ok(Scalar::Number(number)) => number != 0.0,
-            _ => raw.get() == "true",
+            _ => !matches!(raw.get(), "false" | "null" | "\"\""),
         })
     }
 }

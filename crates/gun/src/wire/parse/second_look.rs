@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Blame, Control, Parts, Scalar, ScalarSeed, TextSeed, more_of, salvage};
+use super::{Blame, Control, Parts, Scalar, ScalarSeed, TextSeed, more_of, pid_of, salvage};
 use crate::wire::limits::{Limits, OnFault};
 use crate::wire::message::{Message, MessageId};
 use crate::wire::reject::{Refused, Reject};
@@ -90,7 +90,7 @@ impl<'de> Skeleton<'de> {
             dam: self
                 .dam
                 .map(|raw| text_of(raw).map_or(Control::Other, |t| Control::Text(t.into()))),
-            pid: self.pid.and_then(text_of).map(Into::into),
+            pid: self.pid.and_then(scalar_of).and_then(pid_of),
             err: self.err,
             body: self.body,
             ..Parts::default()

@@ -9,7 +9,6 @@ use oip_record::Did;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::super::body;
 use super::super::callers::MayWrite;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::parameters::Parameters;
@@ -76,9 +75,8 @@ pub(in super::super) async fn delete_record(
     body: Body,
 ) -> Result<Json<DeleteAnswer>, ApiError> {
     Parameters::read(query.as_deref(), &[])?;
-    let _budget = state.body_budget.take(&headers).await;
-    let bytes = body::read(&headers, body).await?;
-    let request: DeleteRequest = serde_json::from_slice(&bytes).map_err(|error| {
+    let body = state.bodies.read(&headers, body).await?;
+    let request: DeleteRequest = serde_json::from_str(&body.text).map_err(|error| {
         ApiError::bad_request(
             "bad-request",
             format!(

@@ -15,7 +15,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::super::body;
 use super::super::callers::MayWrite;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::parameters::{Parameters, shown};
@@ -90,17 +89,8 @@ pub(in super::super) async fn new_record(
         )
     })?;
     // Held until the record is stored: bounds the memory of all bodies together.
-    let _budget = state.body_budget.take(&headers).await;
-    let bytes = body::read(&headers, body).await?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        ApiError::bad_request(
-            "not-json",
-            format!(
-                "the body is not UTF-8 text: the byte at {} begins no character",
-                error.valid_up_to()
-            ),
-        )
-    })?;
+    let body = state.bodies.read(&headers, body).await?;
+    let text = body.text.as_str();
     if text.trim().is_empty() {
         return Err(ApiError::bad_request(
             "body-missing",

@@ -6,7 +6,7 @@ use oip_node::config::PrivacyDefault;
 use oip_record::limits::DATA_BYTES_MAX;
 use serde_json::json;
 
-use super::super::body::BODY_BYTES_MAX;
+use super::super::state::BODY_BYTES_MAX;
 use super::*;
 
 const PATH: &str = "/api/records/newRecord?recordType=post";

@@ -1,0 +1,172 @@
+//! What peers ask the store for, let through or refused: by shape, by signature, by what the address
+//! they come from has used up.
+
+use std::net::IpAddr;
+
+use gun::mesh::{Loaded, PeerId, Ticket};
+use gun::wire::{Get, MessageId, Reject};
+use gun::{Graph, State};
+use oip_store::{Committed, Op, Transaction};
+use tokio::sync::oneshot;
+
+use super::{Command, Done, HubHandle, Running};
+use crate::admission;
+use crate::allowance::Cost;
+use crate::checks::Unchecked;
+use crate::clock;
+use crate::loader;
+
+impl HubHandle {
+    /// Whether an address that writes over HTTP has something left of what peers may store in a day.
+    pub(crate) async fn affords(&self, origin: IpAddr) -> bool {
+        let (reply, affords) = oneshot::channel();
+        let asked = self.commands.send(Command::Afford { origin, reply });
+        // A hub that has stopped lets nobody write.
+        asked.await.is_ok() && affords.await.unwrap_or(false)
+    }
+
+    /// Counts what an address has made this node do.
+    pub(crate) async fn spend(&self, origin: IpAddr, cost: Cost, amount: u64) {
+        let spent = Command::Spend {
+            origin,
+            cost,
+            amount,
+        };
+        // A hub that has stopped counts no more.
+        let _ = self.commands.send(spent).await;
+    }
+}
+
+impl Running {
+    pub(super) fn load(&mut self, ticket: Ticket, peer: PeerId, get: Get) {
+        self.unanswered += 1;
+        let done = self.done.clone();
+        let give = move |part, scanned| {
+            let _ = done.send(Done::Loaded {
+                ticket,
+                peer,
+                part,
+                scanned,
+            });
+        };
+        if loader::scans(&get) && self.is_used_up(peer, Cost::Scanned) {
+            return give(Loaded::Failed(Reject::Quota), 0);
+        }
+        loader::load(&self.hub.store, get, give);
+    }
+
+    pub(super) fn store(
+        &mut self,
+        ticket: Ticket,
+        peer: PeerId,
+        origin: Option<MessageId>,
+        mut graph: Graph,
+    ) {
+        self.unanswered += 1;
+        // What is to be kept for some seconds only, and is older, is dropped without a word.
+        gun::sea::drop_expired(&mut graph, State::from_millis(clock::wall_ms()));
+        let checked = match self.admit(peer, &graph) {
+            Ok(checked) => checked,
+            Err(reject) => return self.refuse(ticket, reject),
+        };
+        let put = Unchecked {
+            ticket,
+            peer,
+            origin,
+            graph,
+        };
+        if checked == 0 {
+            return self.submit(put);
+        }
+        self.spend(peer, Cost::Checked, checked as u64);
+        self.checks.add(put);
+        self.check_next();
+    }
+
+    /// Whether a put is taken, by its shape and by what its sender has used up.
+    fn admit(&self, peer: PeerId, graph: &Graph) -> Result<usize, Reject> {
+        let checked = admission::admit(self.hub.admission, &self.hub.registry, graph)?;
+        let is_ahead = || {
+            let now = State::from_millis(clock::wall_ms());
+            let entries = graph.iter().flat_map(|node| &node.entries);
+            entries.into_iter().any(|entry| entry.state > now)
+        };
+        let used_up = self.is_used_up(peer, Cost::Bytes)
+            || self.is_used_up(peer, Cost::Souls)
+            || (checked > 0 && self.is_used_up(peer, Cost::Checked))
+            || (self.is_used_up(peer, Cost::Deferred) && is_ahead());
+        if used_up {
+            Err(Reject::Quota)
+        } else {
+            Ok(checked)
+        }
+    }
+
+    /// Has the next put checked, off the reactor.
+    pub(super) fn check_next(&mut self) {
+        let Some(put) = self.checks.next() else {
+            return;
+        };
+        let (admission, store) = (self.hub.admission, self.hub.store.clone());
+        let done = self.done.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            let result = admission::verify(admission, &store, &put.graph, clock::wall_ms());
+            let _ = done.send(Done::Checked { put, result });
+        }));
+    }
+
+    pub(super) fn submit(&mut self, put: Unchecked) {
+        let Unchecked {
+            ticket,
+            peer,
+            origin,
+            graph,
+        } = put;
+        let done = self.done.clone();
+        let finish = move |result| {
+            let _ = done.send(Done::Stored {
+                ticket,
+                peer,
+                origin,
+                result,
+            });
+        };
+        let transaction = Transaction::from(Op::Offer { graph });
+        self.hub.store.submit(transaction, clock::wall_ms(), finish);
+    }
+
+    /// Counts what a put made this node keep.
+    pub(super) fn count(&mut self, peer: PeerId, committed: &Committed) {
+        let ahead = committed.deferred + committed.too_far;
+        self.spend(peer, Cost::Bytes, committed.bytes);
+        self.spend(peer, Cost::Souls, committed.created as u64);
+        self.spend(peer, Cost::Deferred, ahead as u64);
+    }
+
+    pub(super) fn spend(&mut self, peer: PeerId, cost: Cost, amount: u64) {
+        if let Some(origin) = self.origins.get(&peer) {
+            self.spend_of(*origin, cost, amount);
+        }
+    }
+
+    pub(super) fn spend_of(&mut self, origin: IpAddr, cost: Cost, amount: u64) {
+        self.hub
+            .allowances
+            .spend(origin, cost, amount, clock::wall_ms());
+    }
+
+    /// Whether an address that writes over HTTP may store and have checked more.
+    pub(super) fn can_afford(&self, origin: IpAddr) -> bool {
+        let now_ms = clock::wall_ms();
+        [Cost::Bytes, Cost::Souls, Cost::Checked]
+            .into_iter()
+            .all(|cost| !self.hub.allowances.is_used_up(origin, cost, now_ms))
+    }
+
+    fn is_used_up(&self, peer: PeerId, cost: Cost) -> bool {
+        self.origins.get(&peer).is_some_and(|origin| {
+            let now_ms = clock::wall_ms();
+            self.hub.allowances.is_used_up(*origin, cost, now_ms)
+        })
+    }
+}

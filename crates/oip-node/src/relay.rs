@@ -1,0 +1,89 @@
+//! This node as a relay that is spoken to over HTTP: what `/put`, `/get`, `/list`, `/media` and
+//! `/peers/status` of deployed relays mean (`oip-formats` 2, `docs/relay-http.md`).
+//!
+//! Owns the meaning: nested objects as nodes, nodes as JSON. The routes, their shapes and the limits
+//! on requests are the program's. What is written passes the same admission as puts of peers.
+//!
+//! `nested` reads what is put, `write` stores it, `read` shows nodes and lists in parts, `shown` is
+//! their form, `ask` asks peers for what is not held, `media` names the souls of media.
+
+mod ask;
+mod media;
+mod nested;
+mod read;
+mod shown;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+
+use gun_net::{LinkStatus, Network};
+use oip_store::Store;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Admission;
+use crate::hub::HubHandle;
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use ask::Asking;
+
+pub use media::{Manifest, MediaError, Presence};
+pub use nested::{Arrays, Nested, NestedError};
+pub use read::{LIST_MAX, LIST_OFFSET_MAX, ListError, Listing, Parts};
+pub use write::PutError;
+
+/// How a node is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// As it stands: links are links. What the relay port shows.
+    Graph,
+    /// As a deployed node needs it that pulls over HTTP: `data` and `oip` of a record inline, whatever
+    /// the layout, and no index entry whose record is not held. What `/gun-relay/get` shows.
+    Pull,
+}
+
+/// The graph of a node, as a relay gives it out and takes it. Cheap to clone.
+#[derive(Clone)]
+pub struct Relay {
+    parts: Arc<RelayParts>,
+    asking: Arc<Asking>,
+}
+
+/// What a [`Relay`] works with.
+pub(crate) struct RelayParts {
+    pub store: Store,
+    pub hub: HubHandle,
+    pub network: Network,
+    pub registry: Arc<Registry>,
+    pub admission: Admission,
+    pub metrics: Arc<Metrics>,
+    /// Writes run here, so that a graceful stop waits for them.
+    pub tracker: TaskTracker,
+}
+
+impl Relay {
+    pub(crate) fn new(parts: RelayParts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            asking: Arc::default(),
+        }
+    }
+
+    /// The configured peers and how each link stands.
+    #[must_use]
+    pub fn links(&self) -> Vec<LinkStatus> {
+        self.parts.network.links()
+    }
+
+    /// How many peers have dialled this node.
+    #[must_use]
+    pub fn inbound_count(&self) -> usize {
+        self.parts.network.inbound_count()
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Relay").finish_non_exhaustive()
+    }
+}
