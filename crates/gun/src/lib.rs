@@ -6,12 +6,14 @@
 //! * [`wire`]: messages, their JSON text, frames, limits
 //! * [`sea`]: users: signed spaces, certificates, sealed texts
 //! * [`mesh`]: what a peer does with messages, as a state machine
+//! * [`radata`]: the files of a gun.js relay's disk, for import
 //!
 //! Clock and randomness come in as arguments, so that every run can be replayed.
 
 pub mod graph;
 pub mod ham;
 pub mod mesh;
+pub mod radata;
 pub mod sea;
 pub mod text;
 pub mod wire;

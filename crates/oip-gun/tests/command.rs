@@ -11,7 +11,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::{NodeOptions, NodeProcess, wait_until};
+use testkit::{NodeOptions, NodeProcess, RawGun, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -231,6 +231,66 @@ async fn the_verbs_do_the_whole_life_of_a_record() {
         (code, &unknown["reason"]),
         (Some(1), &json!("unknown-record"))
     );
+}
+
+#[tokio::test]
+async fn a_relays_folder_is_tried_first_and_then_taken_over_while_no_node_runs() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/gun");
+    let sample = vectors.join("radata-sample");
+    let sample = sample.to_str().unwrap();
+    let mut node = node().await;
+    let folder = node.folder().to_owned();
+    let migrate = ["migrate", "radata", sample, "--data-dir"];
+
+    let running = run(&folder, &[&migrate[..], &["data"]].concat()).await;
+    assert_eq!(running.status.code(), Some(1));
+    let message = stderr(&running);
+    assert!(
+        message.contains("a node runs on the data folder data: stop it"),
+        "{message}"
+    );
+
+    let tried = run(
+        &folder,
+        &[&migrate[..], &["new", "--dry-run", "--json"]].concat(),
+    )
+    .await;
+    assert_eq!(tried.status.code(), Some(0), "{}", stderr(&tried));
+    let report: Value = serde_json::from_slice(&tried.stdout).unwrap();
+    assert_eq!(
+        (&report["values"]["sound"], &report["stored"]),
+        (&json!(360), &Value::Null)
+    );
+    assert!(!folder.join("new").exists(), "a dry run makes nothing");
+
+    node.terminate().await.unwrap();
+    for stored in ["360 taken; 0 there already", "0 taken; 360 there already"] {
+        let taken = run(&folder, &[&migrate[..], &["data"]].concat()).await;
+        assert_eq!(taken.status.code(), Some(0), "{}", stderr(&taken));
+        let text = String::from_utf8(taken.stdout).unwrap();
+        assert!(text.contains(stored), "{text}");
+        assert!(
+            !text.contains("REFUSED") && !text.contains("DAMAGE"),
+            "{text}"
+        );
+    }
+    node.restart().await.unwrap();
+    let mut client = RawGun::connect(node.relay()).await.unwrap();
+    let found = client.get("plain \u{1f601}/1", PATIENCE).await.unwrap();
+    assert_eq!(found.unwrap()["title"], "Title 1");
+}
+
+#[tokio::test]
+async fn what_is_lost_in_a_damaged_folder_is_shown_by_reason_and_by_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let radata = folder.path().join("radata");
+    std::fs::create_dir(&radata).unwrap();
+    let damaged = r#"{"s\u001b":{"a":{"":{":":1}},"b":{"":{":":1,">":2}},"c":{"":{":""#;
+    std::fs::write(radata.join("!"), damaged).unwrap();
+    std::fs::write(radata.join("%1C"), r#"{"!":{"":1},"x\u001by":{"":1}}"#).unwrap();
+    let output = run(folder.path(), &["migrate", "radata", "radata", "--dry-run"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap());
 }
 
 #[tokio::test]

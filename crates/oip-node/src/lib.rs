@@ -10,6 +10,8 @@
 //! * `sync`: discovery of other nodes' records, from a hint to a verified copy
 //! * `indexer`: keeps the index in step with the store's feed
 //! * [`health`], `metrics`, `peers`: what the node says of itself
+//! * [`migrate`]: takes over what other programs stored, while no node runs; `storage` opens the
+//!   store for both
 
 mod admission;
 mod allowance;
@@ -23,12 +25,14 @@ mod indexer;
 pub mod keyring;
 mod loader;
 mod metrics;
+pub mod migrate;
 pub mod node;
 mod peers;
 pub mod publish;
 mod random;
 mod registry;
 pub mod relay;
+mod storage;
 mod sync;
 
 pub use config::{

@@ -14,13 +14,12 @@ use gun_net::{NetConfig, Network, Router, ServeOptions, ServeStats};
 use oip_index::embedded::EmbeddedIndex;
 use oip_index::{Index, IndexError, Page, Query};
 use oip_record::{Creator, CreatorKey, Did, Submission};
-use oip_store::{Op, Store, StoreOptions, Transaction};
+use oip_store::{Op, Store, Transaction};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission;
 use crate::allowance::Allowances;
 use crate::clock;
 use crate::config::{NodeConfig, SyncMode};
@@ -31,9 +30,8 @@ use crate::keyring::{Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::publish::{DeleteError, Deleted, PublishError, Published, Publisher};
-use crate::registry::Registry;
 use crate::relay::{Relay, RelayParts};
-use crate::sync;
+use crate::storage;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
 use crate::sync::judge::Judge;
@@ -174,23 +172,8 @@ impl Node {
         config: NodeConfig,
         routes: impl FnOnce(Relay) -> Router,
     ) -> Result<Self, StartError> {
-        check_root(&config.registry_root)?;
-        std::fs::create_dir_all(&config.data_dir).map_err(|source| StartError::DataDir {
-            path: config.data_dir.clone(),
-            source,
-        })?;
-        let registry = Arc::new(Registry::new(&config.registry_root));
-        let (accounts, quotas) = (Arc::clone(&registry), config.quotas);
-        let options = StoreOptions {
-            accounts: Box::new(move |soul| {
-                Some(admission::account(&accounts, &quotas, soul.as_str()))
-            }),
-            watch: sync::watch_rule(Arc::clone(&registry), config.types.clone(), &config.sync),
-            own_lag_ms: crate::random::state_lag_ms(),
-            ..StoreOptions::default()
-        };
         // The store's lock comes before keys are made: two nodes on one folder never get that far.
-        let store = Store::open(&config.data_dir.join("store"), options)?;
+        let (store, registry) = storage::open(&config, config.sync.mode)?;
         let keys = Keyring::open(&config.data_dir, config.wallet_file.as_deref())?;
         let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open(&config.data_dir.join("index"))?);
         let node_id: Arc<str> = config
@@ -514,19 +497,6 @@ fn guarded(routes: Router, config: &NodeConfig, stats: &ServeStats) -> Router {
     let tokens = config.relay_tokens.iter();
     let tokens = tokens.map(|token| token.text().to_owned()).collect();
     gun_net::guard(routes, tokens, stats.clone())
-}
-
-fn check_root(root: &str) -> Result<(), StartError> {
-    let fits = !root.is_empty()
-        && root.len() <= 128
-        && root
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_'));
-    if fits {
-        Ok(())
-    } else {
-        Err(StartError::RegistryRoot(root.to_owned()))
-    }
 }
 
 async fn off_reactor<T: Send + 'static>(

@@ -23,16 +23,16 @@ use std::sync::Arc;
 
 use oip_store::{Change, Wanted};
 
-use crate::config::{SyncConfig, SyncMode, TypeFilter};
+use crate::config::{SyncMode, TypeFilter};
 use crate::registry::{Notice, Registry};
 
 /// The rule by which the store notes what must be looked at, inside the commit that brings it.
 pub(crate) fn watch_rule(
     registry: Arc<Registry>,
     types: TypeFilter,
-    sync: &SyncConfig,
+    mode: SyncMode,
 ) -> oip_store::Watch {
-    if sync.mode == SyncMode::Off {
+    if mode == SyncMode::Off {
         return Box::new(|_| None);
     }
     Box::new(move |change: &Change| {

@@ -119,6 +119,10 @@ pub struct QuarantineRow {
 pub struct Committed {
     /// The keys that won, with their states and values.
     pub changed: Graph,
+    /// Values that are stored, or wait for their time, already.
+    pub same: usize,
+    /// Values that lost to what is stored: older, or equally old and the lesser text.
+    pub older: usize,
     /// Values kept aside until their time.
     pub deferred: usize,
     /// Values refused because their state is too far ahead.

@@ -1,5 +1,6 @@
 //! A real gun.js relay (`interop/relay.js`), on a free loopback port with a folder of its own.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -78,6 +79,12 @@ impl GunRelay {
     #[must_use]
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    /// The folder in which it keeps its graph.
+    #[must_use]
+    pub fn radata(&self) -> PathBuf {
+        self.folder.path().join("radata")
     }
 
     /// Its process id while it runs.

@@ -9,6 +9,7 @@ mod facts;
 mod forwarding;
 mod large;
 mod properties;
+mod radata;
 mod relay;
 mod replays;
 mod requests;

@@ -9,6 +9,7 @@ mod demo;
 mod failure;
 mod get;
 mod inputs;
+mod migrate;
 mod output;
 mod publish;
 mod search;
@@ -68,6 +69,7 @@ enum Verb {
     Status(status::StatusArgs),
     Sync(sync::SyncArgs),
     Delete(delete::DeleteArgs),
+    Migrate(migrate::MigrateArgs),
 }
 
 /// Reads the command line and does what it says.
@@ -101,5 +103,6 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Status(args) => status::run(args, output).await,
         Verb::Sync(args) => sync::run(args, output).await,
         Verb::Delete(args) => delete::run(args, output).await,
+        Verb::Migrate(args) => migrate::run(args, output).await,
     }
 }

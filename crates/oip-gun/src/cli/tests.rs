@@ -28,13 +28,17 @@ fn help_texts_are_the_ones_that_were_reviewed() {
     insta::assert_snapshot!("help", command.render_long_help());
     for verb in command.get_subcommands_mut() {
         let name = format!("help_{}", verb.get_name());
-        insta::assert_snapshot!(name, verb.render_long_help());
+        insta::assert_snapshot!(name.as_str(), verb.render_long_help());
+        for kind in verb.get_subcommands_mut() {
+            let name = format!("{name}_{}", kind.get_name());
+            insta::assert_snapshot!(name, kind.render_long_help());
+        }
     }
 }
 
 #[test]
 fn json_is_known_before_and_after_every_verb() {
-    let verbs: [&[&str]; 8] = [
+    let verbs: [&[&str]; 9] = [
         &["serve"],
         &["demo"],
         &["publish", "post.json"],
@@ -43,6 +47,7 @@ fn json_is_known_before_and_after_every_verb() {
         &["status"],
         &["sync"],
         &["delete", "did:gun:a"],
+        &["migrate", "radata", "folder"],
     ];
     for verb in verbs {
         assert!(!parse(verb).unwrap().json, "{verb:?}");
@@ -80,6 +85,9 @@ fn wrong_usage_is_refused() {
         &["publish"],
         &["get"],
         &["delete"],
+        &["migrate"],
+        &["migrate", "radata"],
+        &["migrate", "leveldb", "folder"],
         &["get", "did:gun:a", "did:gun:b"],
         &["serve", "--log-format", "xml"],
         &["dance"],

@@ -6,4 +6,5 @@ mod browser;
 mod crash;
 mod fidelity;
 mod journey;
+mod migration;
 mod topologies;

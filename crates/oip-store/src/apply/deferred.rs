@@ -26,7 +26,10 @@ impl Run<'_, '_> {
             .decoded(Table::Deferred, &row, graph::decode_value)?
         {
             // Same key, same state: only the greater text can win when the time comes.
-            Some((_, held)) if ham::compare_values(&entry.value, &held).is_le() => return Ok(()),
+            Some((_, held)) if ham::compare_values(&entry.value, &held).is_le() => {
+                self.committed.same += 1;
+                return Ok(());
+            }
             Some(_) => {}
             None if self.stage.counters.deferred >= self.options.deferred_max => {
                 self.committed.over_quota += 1;

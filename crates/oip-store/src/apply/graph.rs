@@ -29,7 +29,16 @@ impl Run<'_, '_> {
             check_value(&entry.value)?;
             let known = edit.known(self.stage, &entry.key)?;
             let known = known.as_ref().map(|(state, value)| (*state, value));
-            match ham::decide(known, entry.state, &entry.value, self.now) {
+            let mut verdict = ham::decide(known, entry.state, &entry.value, self.now);
+            if verdict == Verdict::Defer {
+                // Where what is stored wins whenever its time comes (this clock was set back), it
+                // is not worth keeping aside, nor a fault of the sender.
+                let in_time = ham::decide(known, entry.state, &entry.value, entry.state);
+                if in_time != Verdict::Take {
+                    verdict = in_time;
+                }
+            }
+            match verdict {
                 Verdict::Take => {
                     taken = true;
                     if let Some(charge) = &mut charge {
@@ -38,13 +47,9 @@ impl Run<'_, '_> {
                     edit.take(self.stage, entry.clone());
                     self.changed(&soul, &entry.key, entry.state, &entry.value)?;
                 }
-                // What is stored already wins whenever its time comes (this clock was set
-                // back): not worth keeping aside, nor a fault of the sender.
-                Verdict::Defer
-                    if ham::decide(known, entry.state, &entry.value, entry.state)
-                        != Verdict::Take => {}
                 Verdict::Defer => self.defer(&soul, &entry)?,
-                Verdict::Historical | Verdict::Same | Verdict::Lesser => {}
+                Verdict::Same => self.committed.same += 1,
+                Verdict::Historical | Verdict::Lesser => self.committed.older += 1,
             }
         }
         edit.close(self.stage);

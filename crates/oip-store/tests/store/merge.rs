@@ -466,3 +466,24 @@ fn number_that_is_not_finite_is_refused() {
     }
     assert_eq!(store.node(&Soul::new("n").unwrap()).unwrap(), None);
 }
+
+#[test]
+fn a_merge_tells_what_was_known_from_what_was_older() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let tally = |state: f64, value: &str, now_ms: u64| {
+        let committed = commit(&store, merge("n", "k", state, value), now_ms).unwrap();
+        let taken = committed.changed.len();
+        (taken, committed.same, committed.older, committed.deferred)
+    };
+    let now = NOW as f64;
+    assert_eq!(tally(now - 2.0, "b", NOW), (1, 0, 0, 0));
+    assert_eq!(tally(now - 2.0, "b", NOW), (0, 1, 0, 0));
+    assert_eq!(tally(now - 3.0, "c", NOW), (0, 0, 1, 0));
+    assert_eq!(tally(now - 2.0, "a", NOW), (0, 0, 1, 0));
+    assert_eq!(tally(now + 5.0, "d", NOW), (0, 0, 0, 1));
+    assert_eq!(tally(now + 5.0, "d", NOW), (0, 1, 0, 0));
+    // The clock was set back: what is stored lies ahead of it, and wins or is the same.
+    assert_eq!(tally(now - 2.0, "b", NOW - 10), (0, 1, 0, 0));
+    assert_eq!(tally(now - 3.0, "c", NOW - 10), (0, 0, 1, 0));
+}
