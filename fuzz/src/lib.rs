@@ -3,10 +3,12 @@
 
 mod get;
 mod graph;
+mod radata;
 mod sea;
 mod wire;
 
 pub use get::{get, lex};
 pub use graph::put;
+pub use radata::radata;
 pub use sea::sea;
 pub use wire::frame;

@@ -37,6 +37,10 @@ const TARGETS: &[Target] = &[
         name: "sea",
         seeds: seeds::signed,
     },
+    Target {
+        name: "radata",
+        seeds: seeds::files,
+    },
 ];
 
 /// How long `cargo xtask fuzz` runs each target unless it is told.

@@ -12,6 +12,15 @@ const SEED_BYTES_MAX: usize = 4_096;
 /// Names that ranges are tried with.
 const NAMES: &str = "a\na1\na2\nb1\nb2\nc1\nk10\nk11\n2026-11-01\n\u{1f600}\n\u{fffd}";
 
+/// Records of a disk: whole, divided, damaged as gun.js damages them, in the older form.
+const SMALL_FILES: &[&str] = &[
+    r#"{"s\u001bk":{"":{":":"v",">":1700000000000}}}"#,
+    r##"{"so":{"ul\u001b":{"a":{"":{":":1.5,">":1}},"b":{"":{":":{"#":"x"},">":2.5}}}}}"##,
+    r#"{"s\u001bk":{"":{"undefined":1700000000000,":":"v"}}}"#,
+    r#"{"\ud83d":{"\ude00\u001bk":{"":{":":null,">":3}}}}"#,
+    "\u{1f}+0\u{1f}#\u{1f}\"s\u{1b}k\u{1f}:\u{1f}\"\u{1b}\"v\u{1b}>\u{1b}+5\u{1b}\u{1f}\n",
+];
+
 /// Writes the inputs, each to a file of its own; the folder holds nothing else afterwards.
 pub(super) fn write(folder: &Path, seeds: &[String]) -> Result<()> {
     if folder.exists() {
@@ -140,6 +149,15 @@ pub(super) fn signed(root: &Path) -> Result<Vec<String>> {
                 seeds.push(seed_of(soul, key, &node["_"][">"][key], &text));
             }
         }
+    }
+    Ok(distinct(seeds))
+}
+
+/// The files of a recorded folder, and small ones in both forms that gun.js has written.
+pub(super) fn files(root: &Path) -> Result<Vec<String>> {
+    let mut seeds: Vec<String> = SMALL_FILES.iter().map(|&file| file.to_owned()).collect();
+    for entry in fs::read_dir(vectors(root).join("radata-sample"))? {
+        seeds.push(fs::read_to_string(entry?.path())?);
     }
     Ok(distinct(seeds))
 }
