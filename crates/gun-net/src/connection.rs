@@ -194,7 +194,7 @@ where
         match stream.next().await {
             Some(Ok(tungstenite::Message::Text(text))) => {
                 link.meters.count(|meter| &meter.frames_in, 1);
-                let messages = parse(text, *limits, net).await;
+                let messages = parse(text, *limits, link, net).await;
                 let refused = messages.iter().filter(|message| message.is_err()).count();
                 link.meters
                     .count(|meter| &meter.messages_refused, refused as u64);
@@ -248,8 +248,9 @@ fn broken(error: Error, link: &Link) -> End {
 }
 
 /// Parses a frame once there is room for it among those that wait for the application.
-async fn parse(text: Utf8Bytes, limits: Limits, net: &Inner) -> Messages {
-    let room = net.inbound_room(text.len()).await;
+async fn parse(text: Utf8Bytes, limits: Limits, link: &Link, net: &Inner) -> Messages {
+    let own = link.credit(text.len()).await;
+    let room = [own, net.inbound_room(text.len()).await];
     let parsed = if text.len() <= PARSE_INLINE_BYTES_MAX {
         wire::parse_frame(&text, &limits)
     } else {

@@ -29,7 +29,7 @@ pub use axum::Router;
 
 pub use address::{AddressError, PeerAddress, parse_peers};
 pub use guard::guard;
-pub use network::{Messages, NetConfig, NetEvent, Network, SendResult, Timers};
+pub use network::{IntoMessages, Messages, NetConfig, NetEvent, Network, SendResult, Timers};
 pub use outbox::OutboxLimits;
 pub use server::{Admitted, ServeOptions, ServeStats, serve};
 pub use status::{LinkPhase, LinkStatus, Traffic};

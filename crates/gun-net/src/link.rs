@@ -1,15 +1,20 @@
 //! The shared half of one connection: its name, its outbox, and the order to close it.
 
 use std::net::IpAddr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use gun::mesh::{Direction, PeerId, SendKind};
 use gun::wire::Message;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::meter::Meters;
 use crate::outbox::{Offer, Outbox};
+
+/// Bytes of one connection's frames that were read and not yet handled: enough to keep the application
+/// busy, little beside what all connections share.
+const CREDIT_BYTES: usize = 64 << 10;
 
 /// Why this side closes a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub(crate) struct Link {
     pub(crate) meters: Meters,
     /// Set while messages that left the outbox are not yet all in the socket.
     writing: AtomicBool,
+    /// Bytes of frames that may wait for the application.
+    credit: Arc<Semaphore>,
     closing: CancellationToken,
     cause: OnceLock<CloseCause>,
 }
@@ -55,6 +62,7 @@ impl Link {
             outbox,
             meters,
             writing: AtomicBool::new(false),
+            credit: Arc::new(Semaphore::new(CREDIT_BYTES)),
             closing: CancellationToken::new(),
             cause: OnceLock::new(),
         }
@@ -73,6 +81,14 @@ impl Link {
             }
         }
         offer
+    }
+
+    /// Waits for room among this connection's own frames that wait for the application. A frame larger
+    /// than all of it waits until there is no other.
+    pub(crate) async fn credit(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes.min(CREDIT_BYTES)).unwrap_or(u32::MAX);
+        let credit = Arc::clone(&self.credit);
+        credit.acquire_many_owned(bytes).await.ok()
     }
 
     /// Orders the connection to close; the first cause stands.

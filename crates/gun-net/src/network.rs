@@ -146,14 +146,14 @@ pub enum NetEvent {
 #[derive(Debug)]
 pub struct Messages {
     parsed: Vec<Result<Message, Refused>>,
-    room: Option<OwnedSemaphorePermit>,
+    room: Room,
 }
 
+/// The places that a frame takes among those that wait: the network's and its connection's own.
+pub(crate) type Room = [Option<OwnedSemaphorePermit>; 2];
+
 impl Messages {
-    pub(crate) fn new(
-        parsed: Vec<Result<Message, Refused>>,
-        room: Option<OwnedSemaphorePermit>,
-    ) -> Self {
+    pub(crate) fn new(parsed: Vec<Result<Message, Refused>>, room: Room) -> Self {
         Self { parsed, room }
     }
 
@@ -179,7 +179,7 @@ impl Messages {
 #[derive(Debug)]
 pub struct IntoMessages {
     parsed: std::vec::IntoIter<Result<Message, Refused>>,
-    _room: Option<OwnedSemaphorePermit>,
+    _room: Room,
 }
 
 impl Iterator for IntoMessages {

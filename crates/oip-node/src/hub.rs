@@ -6,6 +6,7 @@
 //! itself; admission and limits stand in `admission`, the mesh and the store.
 
 mod gate;
+mod lines;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -24,12 +25,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use self::lines::{Lines, Next};
 use crate::allowance::{Allowances, Cost};
-use crate::checks::{Checks, Unchecked};
 use crate::clock;
 use crate::config::{Admission, TypeFilter};
 use crate::metrics::Metrics;
 use crate::registry::{Notice, Registry};
+use crate::turns::Turns;
 
 /// Commands of the node's own parts that may wait; beyond it they wait in line themselves.
 const COMMANDS_MAX: usize = 4_096;
@@ -121,6 +123,8 @@ enum Done {
         part: Loaded,
         /// Keys and souls looked at for it.
         scanned: usize,
+        /// Whether it has the one place for ranges.
+        is_scan: bool,
     },
 }
 
@@ -203,13 +207,30 @@ struct Running {
     told: HashMap<Token, oneshot::Sender<Told>>,
     /// The addresses of those who dialled us.
     origins: HashMap<PeerId, IpAddr>,
-    checks: Checks,
+    lines: Lines,
+    checks: Turns<Unchecked>,
+    scans: Turns<Scan>,
     /// Whom we have greeted, and who has greeted us.
     greeted: HashSet<PeerId>,
     greeted_by: HashSet<PeerId>,
     inputs: VecDeque<Input>,
     deciding: bool,
     out: Vec<Output>,
+}
+
+/// A put whose signatures are to be checked.
+struct Unchecked {
+    ticket: Ticket,
+    peer: PeerId,
+    origin: Option<MessageId>,
+    graph: Graph,
+}
+
+/// A range to be read.
+struct Scan {
+    ticket: Ticket,
+    peer: PeerId,
+    get: Get,
 }
 
 struct Asked {
@@ -247,7 +268,9 @@ impl Hub {
             asked: HashMap::new(),
             told: HashMap::new(),
             origins: HashMap::new(),
-            checks: Checks::default(),
+            lines: Lines::default(),
+            checks: Turns::default(),
+            scans: Turns::default(),
             greeted: HashSet::new(),
             greeted_by: HashSet::new(),
             inputs: VecDeque::new(),
@@ -263,6 +286,7 @@ impl Hub {
             let tick = deadline.map(|at| {
                 Instant::now() + Duration::from_millis(at.saturating_sub(clock::wall_ms()))
             });
+            let ready = running.lines.ready_at(Instant::now());
             tokio::select! {
                 biased;
                 // Rare, and first, so that it is seen under load.
@@ -276,12 +300,13 @@ impl Hub {
                     Some(command) => running.obey(command),
                     None => return,
                 },
-                count = net_events.recv_many(&mut heard, TURN_EVENTS_MAX), if running.unanswered < UNANSWERED_MAX => {
+                count = net_events.recv_many(&mut heard, TURN_EVENTS_MAX) => {
                     if count == 0 { return }
                     for event in heard.drain(..) {
                         running.hear(event);
                     }
                 }
+                () = sleep_until(ready), if running.unanswered < UNANSWERED_MAX => running.serve(),
                 () = sleep_until(tick) => running.feed(Input::Tick),
                 () = cancel.cancelled() => return,
             }
@@ -291,6 +316,7 @@ impl Hub {
 
 async fn sleep_until(at: Option<Instant>) {
     match at {
+        Some(at) if at <= Instant::now() => {}
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
@@ -326,6 +352,7 @@ impl Running {
                 if let Some(origin) = origin {
                     self.origins.insert(peer, origin);
                 }
+                self.lines.opened(peer, origin);
                 self.feed(Input::Opened { peer, direction });
                 // The dialling side greets first: a client that dialled us may be a browser.
                 if direction == Direction::Dialled {
@@ -337,25 +364,34 @@ impl Running {
                     label: label.into(),
                 });
             }
-            NetEvent::Frame { peer, messages } => {
-                for message in messages {
-                    match message {
-                        Ok(message) => self.feed(Input::Heard { peer, message }),
-                        Err(refused) => {
-                            self.hub.metrics.reject(refused.reject.name());
-                            self.feed(Input::Refused { peer, refused });
-                        }
-                    }
+            // What came before has its turn first.
+            NetEvent::Frame { peer, messages } => self.lines.frame(peer, messages.into_iter()),
+            NetEvent::Closed { peer, .. } => self.lines.closed(peer),
+        }
+    }
+
+    /// Serves the line whose turn it is.
+    fn serve(&mut self) {
+        let Some(mut turn) = self.lines.begin_turn(Instant::now()) else {
+            return;
+        };
+        while let Some(next) = self.lines.next(&mut turn) {
+            match next {
+                Next::Message(peer, Ok(message)) => self.feed(Input::Heard { peer, message }),
+                Next::Message(peer, Err(refused)) => {
+                    self.hub.metrics.reject(refused.reject.name());
+                    self.feed(Input::Refused { peer, refused });
+                }
+                Next::Closed(peer) => {
+                    self.origins.remove(&peer);
+                    self.greeted.remove(&peer);
+                    self.greeted_by.remove(&peer);
+                    self.feed(Input::Closed { peer });
+                    let _ = self.hub.events.send(HubEvent::Closed { peer });
                 }
             }
-            NetEvent::Closed { peer, .. } => {
-                self.origins.remove(&peer);
-                self.greeted.remove(&peer);
-                self.greeted_by.remove(&peer);
-                self.feed(Input::Closed { peer });
-                let _ = self.hub.events.send(HubEvent::Closed { peer });
-            }
         }
+        self.lines.end_turn(&turn, Instant::now());
     }
 
     fn greet(&mut self, peer: PeerId) {
@@ -407,14 +443,12 @@ impl Running {
     }
 
     fn finish(&mut self, done: Done) {
-        self.unanswered -= 1;
         match done {
             Done::Checked { put, result } => {
-                self.unanswered += 1;
                 self.checks.done();
                 match result {
                     Ok(()) => self.submit(put),
-                    Err(reject) => self.refuse(put.ticket, reject),
+                    Err(reject) => self.refuse(put.ticket, put.peer, reject),
                 }
                 self.check_next();
             }
@@ -424,6 +458,7 @@ impl Running {
                 origin,
                 result,
             } => {
+                self.end(peer);
                 let (committed, rejected) = match result {
                     Ok(committed) => {
                         self.count(peer, &committed);
@@ -463,14 +498,19 @@ impl Running {
                 peer,
                 part,
                 scanned,
+                is_scan,
             } => {
                 self.spend(peer, Cost::Scanned, scanned as u64);
                 if let Loaded::Failed(reject) = &part {
                     self.hub.metrics.reject(reject.name());
                 }
-                if matches!(part, Loaded::Part { more: true, .. }) {
-                    // The rest of the answer is still on its way.
-                    self.unanswered += 1;
+                // Unless the rest of the answer is still on its way.
+                if !matches!(part, Loaded::Part { more: true, .. }) {
+                    self.end(peer);
+                    if is_scan {
+                        self.scans.done();
+                        self.scan_next();
+                    }
                 }
                 self.feed(Input::Loaded {
                     ticket,
@@ -535,8 +575,20 @@ impl Running {
         }
     }
 
-    fn refuse(&mut self, ticket: Ticket, reject: Reject) {
+    /// A put or get of a peer is handed on.
+    fn begin(&mut self, peer: PeerId) {
+        self.unanswered += 1;
+        self.lines.begin(peer);
+    }
+
+    /// It is answered.
+    fn end(&mut self, peer: PeerId) {
         self.unanswered -= 1;
+        self.lines.end(peer);
+    }
+
+    fn refuse(&mut self, ticket: Ticket, peer: PeerId, reject: Reject) {
+        self.end(peer);
         self.hub.metrics.reject(reject.name());
         self.feed(Input::Stored {
             ticket,

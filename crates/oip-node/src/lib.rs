@@ -3,7 +3,7 @@
 //!
 //! * [`config`]: what a node is told at start
 //! * [`node`]: starts, wires, supervises and drains everything; the handle that the binary uses
-//! * `hub`: joins mesh, store and sockets; `loader`, `admission`, `allowance` and `checks` serve it
+//! * `hub`: joins mesh, store and sockets; `loader`, `admission`, `allowance` and `turns` serve it
 //! * [`publish`]: from a submission to a durable, registered record
 //! * [`relay`]: the graph as the HTTP API of a relay reads and writes it
 //! * `registry`: the souls by which nodes find each other's records
@@ -15,7 +15,6 @@
 
 mod admission;
 mod allowance;
-mod checks;
 mod clock;
 pub mod config;
 mod document;
@@ -34,6 +33,7 @@ mod registry;
 pub mod relay;
 mod storage;
 mod sync;
+mod turns;
 
 pub use config::{
     Admission, NodeConfig, PeerToken, PrivacyDefault, RelayQuotas, SyncConfig, SyncMode, TypeFilter,

@@ -9,10 +9,9 @@ use gun::{Graph, State};
 use oip_store::{Committed, Op, Transaction};
 use tokio::sync::oneshot;
 
-use super::{Command, Done, HubHandle, Running};
+use super::{Command, Done, HubHandle, Running, Scan, Unchecked};
 use crate::admission;
 use crate::allowance::Cost;
-use crate::checks::Unchecked;
 use crate::clock;
 use crate::loader;
 
@@ -39,20 +38,36 @@ impl HubHandle {
 
 impl Running {
     pub(super) fn load(&mut self, ticket: Ticket, peer: PeerId, get: Get) {
-        self.unanswered += 1;
+        self.begin(peer);
+        let is_scan = loader::scans(&get);
+        if !is_scan {
+            return loader::load(&self.hub.store, get, self.giver(ticket, peer, is_scan));
+        }
+        if self.is_used_up(peer, Cost::Scanned) {
+            return self.giver(ticket, peer, false)(Loaded::Failed(Reject::Quota), 0);
+        }
+        self.scans.add(peer, Scan { ticket, peer, get });
+        self.scan_next();
+    }
+
+    /// Has the next range read.
+    pub(super) fn scan_next(&mut self) {
+        if let Some(Scan { ticket, peer, get }) = self.scans.next() {
+            loader::load(&self.hub.store, get, self.giver(ticket, peer, true));
+        }
+    }
+
+    fn giver(&self, ticket: Ticket, peer: PeerId, is_scan: bool) -> impl Fn(Loaded, usize) + use<> {
         let done = self.done.clone();
-        let give = move |part, scanned| {
+        move |part, scanned| {
             let _ = done.send(Done::Loaded {
                 ticket,
                 peer,
                 part,
                 scanned,
+                is_scan,
             });
-        };
-        if loader::scans(&get) && self.is_used_up(peer, Cost::Scanned) {
-            return give(Loaded::Failed(Reject::Quota), 0);
         }
-        loader::load(&self.hub.store, get, give);
     }
 
     pub(super) fn store(
@@ -62,12 +77,12 @@ impl Running {
         origin: Option<MessageId>,
         mut graph: Graph,
     ) {
-        self.unanswered += 1;
+        self.begin(peer);
         // What is to be kept for some seconds only, and is older, is dropped without a word.
         gun::sea::drop_expired(&mut graph, State::from_millis(clock::wall_ms()));
         let checked = match self.admit(peer, &graph) {
             Ok(checked) => checked,
-            Err(reject) => return self.refuse(ticket, reject),
+            Err(reject) => return self.refuse(ticket, peer, reject),
         };
         let put = Unchecked {
             ticket,
@@ -79,7 +94,7 @@ impl Running {
             return self.submit(put);
         }
         self.spend(peer, Cost::Checked, checked as u64);
-        self.checks.add(put);
+        self.checks.add(peer, put);
         self.check_next();
     }
 

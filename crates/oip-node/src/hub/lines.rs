@@ -1,0 +1,261 @@
+//! Whose message is next: one line for each address (for peers that this node dialled, each), served
+//! in turns, so that whoever sends much waits behind himself and not in front of others.
+//!
+//! Owns the turns and what a line may take while others are served too. Holds no more than the
+//! sockets let in; refuses nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use gun::mesh::PeerId;
+use gun::wire::{Message, Refused};
+use gun_net::IntoMessages;
+use tokio::time::Instant;
+
+/// Messages of one turn, and the time after which it ends: long enough to spread the cost of taking
+/// turns, short enough that nobody notices the turns of others.
+const TURN_MESSAGES_MAX: usize = 64;
+const TURN_MAX: Duration = Duration::from_micros(500);
+
+/// Puts and gets of one line that may be under way while other lines are served too. What is under way
+/// is what the next one of another line has to wait for in the store: some milliseconds.
+const UNDER_WAY_SHARED_MAX: usize = 64;
+
+/// The same while nobody else wants anything: as many as fill a few commits.
+const UNDER_WAY_ALONE_MAX: usize = 8_192;
+
+/// A line was served this recently: others share with it.
+const SHARING: Duration = Duration::from_secs(1);
+
+/// Whom a line belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Owner {
+    Address(IpAddr),
+    Peer(PeerId),
+}
+
+/// What waits in a line, in the order in which it came.
+enum Waiting {
+    Frame(PeerId, IntoMessages),
+    Closed(PeerId),
+}
+
+/// What is next.
+pub(super) enum Next {
+    /// A message, or what the parser made of one that is none.
+    Message(PeerId, Result<Message, Refused>),
+    /// A connection has ended, and all that came on it was served.
+    Closed(PeerId),
+}
+
+#[derive(Default)]
+struct Line {
+    waiting: VecDeque<Waiting>,
+    under_way: usize,
+    /// In the ring of those whose turn comes.
+    queued: bool,
+    /// Not to be served before.
+    resumes: Option<Instant>,
+}
+
+/// A connection, for as long as it is open or something of it is under way.
+struct Known {
+    owner: Owner,
+    under_way: usize,
+    closed: bool,
+}
+
+/// All lines.
+#[derive(Default)]
+pub(super) struct Lines {
+    peers: HashMap<PeerId, Known>,
+    lines: HashMap<Owner, Line>,
+    ring: VecDeque<Owner>,
+    /// The lines served last and before it, and when.
+    served: [Option<(Owner, Instant)>; 2],
+}
+
+/// A turn under way.
+pub(super) struct Turn {
+    owner: Owner,
+    began: Instant,
+    taken: usize,
+}
+
+impl Lines {
+    /// A connection is open; `origin` is its address, if the other side opened it.
+    pub(super) fn opened(&mut self, peer: PeerId, origin: Option<IpAddr>) {
+        let owner = origin.map_or(Owner::Peer(peer), Owner::Address);
+        let known = Known {
+            owner,
+            under_way: 0,
+            closed: false,
+        };
+        self.peers.insert(peer, known);
+    }
+
+    pub(super) fn frame(&mut self, peer: PeerId, messages: IntoMessages) {
+        self.add(peer, Waiting::Frame(peer, messages));
+    }
+
+    pub(super) fn closed(&mut self, peer: PeerId) {
+        self.add(peer, Waiting::Closed(peer));
+    }
+
+    fn add(&mut self, peer: PeerId, what: Waiting) {
+        let owner = self.owner(peer);
+        self.lines.entry(owner).or_default().waiting.push_back(what);
+        self.queue(owner);
+    }
+
+    fn owner(&self, peer: PeerId) -> Owner {
+        let known = self.peers.get(&peer);
+        known.map_or(Owner::Peer(peer), |known| known.owner)
+    }
+
+    /// Puts a line into the ring if it has something and may be served.
+    fn queue(&mut self, owner: Owner) {
+        let max = self.under_way_max(owner);
+        let Some(line) = self.lines.get_mut(&owner) else {
+            return;
+        };
+        if line.waiting.is_empty() {
+            if line.under_way == 0 && !line.queued {
+                self.lines.remove(&owner);
+            }
+        } else if !line.queued && line.under_way < max {
+            line.queued = true;
+            self.ring.push_back(owner);
+        }
+    }
+
+    /// Whether another line than this one was served just now.
+    fn is_shared(&self, owner: Owner) -> bool {
+        let other = |served: &&(Owner, Instant)| served.0 != owner;
+        self.served
+            .iter()
+            .flatten()
+            .find(other)
+            .is_some_and(|(_, at)| at.elapsed() < SHARING)
+    }
+
+    fn under_way_max(&self, owner: Owner) -> usize {
+        if self.is_shared(owner) {
+            UNDER_WAY_SHARED_MAX
+        } else {
+            UNDER_WAY_ALONE_MAX
+        }
+    }
+
+    /// When the next turn can begin: now, later, or `None` while nothing waits that may be served.
+    pub(super) fn ready_at(&self, now: Instant) -> Option<Instant> {
+        let resumes = |owner: &Owner| self.lines.get(owner).and_then(|line| line.resumes);
+        self.ring
+            .iter()
+            .map(|owner| resumes(owner).unwrap_or(now))
+            .min()
+    }
+
+    /// Begins the turn of the next line that may be served.
+    pub(super) fn begin_turn(&mut self, now: Instant) -> Option<Turn> {
+        for _ in 0..self.ring.len() {
+            let owner = self.ring.pop_front()?;
+            let line = self.lines.get_mut(&owner)?;
+            if line.resumes.is_some_and(|at| at > now) {
+                self.ring.push_back(owner);
+                continue;
+            }
+            line.resumes = None;
+            line.queued = false;
+            return Some(Turn {
+                owner,
+                began: now,
+                taken: 0,
+            });
+        }
+        None
+    }
+
+    /// The next message of a turn; `None` ends it.
+    pub(super) fn next(&mut self, turn: &mut Turn) -> Option<Next> {
+        if turn.taken >= TURN_MESSAGES_MAX || turn.began.elapsed() >= TURN_MAX {
+            return None;
+        }
+        let max = self.under_way_max(turn.owner);
+        let line = self.lines.get_mut(&turn.owner)?;
+        if line.under_way >= max {
+            return None;
+        }
+        loop {
+            match line.waiting.front_mut()? {
+                Waiting::Frame(peer, messages) => {
+                    let peer = *peer;
+                    if let Some(message) = messages.next() {
+                        turn.taken += 1;
+                        return Some(Next::Message(peer, message));
+                    }
+                    line.waiting.pop_front();
+                }
+                Waiting::Closed(peer) => {
+                    let peer = *peer;
+                    line.waiting.pop_front();
+                    if let Some(known) = self.peers.get_mut(&peer) {
+                        known.closed = true;
+                    }
+                    self.forget(peer);
+                    return Some(Next::Closed(peer));
+                }
+            }
+        }
+    }
+
+    /// Ends a turn. A line that has more, while others are served too, rests for as long as it was
+    /// served: the processor is not all its own.
+    pub(super) fn end_turn(&mut self, turn: &Turn, now: Instant) {
+        let shared = self.is_shared(turn.owner);
+        if let Some(line) = self.lines.get_mut(&turn.owner)
+            && shared
+            && !line.waiting.is_empty()
+        {
+            line.resumes = Some(now + (now - turn.began));
+        }
+        match &mut self.served {
+            [Some((last, at)), _] if *last == turn.owner => *at = now,
+            served => {
+                served.swap(0, 1);
+                served[0] = Some((turn.owner, now));
+            }
+        }
+        self.queue(turn.owner);
+    }
+
+    /// A put or get of this peer was handed on.
+    pub(super) fn begin(&mut self, peer: PeerId) {
+        let owner = self.owner(peer);
+        self.lines.entry(owner).or_default().under_way += 1;
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.under_way += 1;
+        }
+    }
+
+    /// It was answered.
+    pub(super) fn end(&mut self, peer: PeerId) {
+        let owner = self.owner(peer);
+        if let Some(line) = self.lines.get_mut(&owner) {
+            line.under_way = line.under_way.saturating_sub(1);
+        }
+        self.queue(owner);
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.under_way = known.under_way.saturating_sub(1);
+        }
+        self.forget(peer);
+    }
+
+    fn forget(&mut self, peer: PeerId) {
+        let is_over = |known: &Known| known.closed && known.under_way == 0;
+        if self.peers.get(&peer).is_some_and(is_over) {
+            self.peers.remove(&peer);
+        }
+    }
+}
