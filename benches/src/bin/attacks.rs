@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use benches::contenders;
 use benches::footprint;
 use benches::options::Options;
@@ -12,14 +12,38 @@ use benches::statistics::Latencies;
 use clap::Parser;
 use testkit::attack::{Attack, Target};
 use testkit::{NodeOptions, NodeProcess, honest};
+use tokio::process::Command;
 
 const RUNS: usize = 1;
 
 /// Honest puts, and gets, per second.
 const HONEST_PER_SECOND: u32 = 100;
 
+/// The argument that makes this program the attacker: then name, address and seconds.
+const ATTACK: &str = "attack";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    match &arguments[..] {
+        [_, first, name, relay, seconds] if first == ATTACK => attack(name, relay, seconds),
+        _ => measure_all(),
+    }
+}
+
+/// Attacks until the time is over.
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn attack(name: &str, relay: &str, seconds: &str) -> Result<()> {
+    let attack = Attack::ALL.into_iter().find(|attack| attack.name() == name);
+    let attack = attack.with_context(|| format!("no attack is named {name}"))?;
+    let target = Target {
+        relay: relay.to_owned(),
+    };
+    let ends = Instant::now() + Duration::from_secs_f64(seconds.parse()?);
+    attack.run(&target, ends).await
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn measure_all() -> Result<()> {
     let options = Options::parse();
     let runs = options.runs_or(RUNS);
     let time = Duration::from_secs_f64(options.seconds);
@@ -67,15 +91,18 @@ async fn measure(
     // The first messages warm up connection, store and caches.
     honest(&node, Duration::from_secs(1)).await?;
     let before = honest(&node, time).await?.percentiles();
-    let target = Target {
-        relay: node.relay().to_owned(),
-    };
-    let attacker = tokio::spawn(async move {
-        let ends = Instant::now() + time;
-        attack.run(&target, ends).await
-    });
+    // A process of its own, and the last to get a processor: a stranger brings his own.
+    let mut attacker = Command::new("nice")
+        .args(["-n", "19"])
+        .arg(std::env::current_exe()?)
+        .args([ATTACK, attack.name(), node.relay()])
+        .arg(time.as_secs_f64().to_string())
+        .kill_on_drop(true)
+        .spawn()
+        .context("start the attacker with `nice`")?;
     let during = honest(&node, time).await?.percentiles();
-    attacker.await??;
+    let status = attacker.wait().await?;
+    ensure!(status.success(), "the attacker failed: {status}");
     let memory = footprint::memory(node.id());
     table.add(
         attack.name(),

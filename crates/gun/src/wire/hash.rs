@@ -12,32 +12,26 @@ pub fn text_hash(text: &str) -> i32 {
     if !text.is_ascii() {
         return text.encode_utf16().fold(0, step);
     }
-    // Eight at a time, so that each multiplication does not wait for the one before.
-    let (blocks, rest) = text.as_bytes().as_chunks::<8>();
-    let hash = blocks.iter().fold(0_i32, |hash, block| {
-        let own = (block.iter().zip(POWERS)).fold(0_i32, |sum, (byte, power)| {
-            sum.wrapping_add(i32::from(*byte).wrapping_mul(power))
-        });
-        hash.wrapping_mul(EIGHTH).wrapping_add(own)
-    });
+    // Sixteen sums beside each other, each over every sixteenth byte, so that no multiplication waits
+    // for the one before.
+    let (blocks, rest) = text.as_bytes().as_chunks::<LANES>();
+    let mut sums = [0_i32; LANES];
+    for block in blocks {
+        for (sum, byte) in sums.iter_mut().zip(block) {
+            *sum = sum.wrapping_mul(STRIDE).wrapping_add(i32::from(*byte));
+        }
+    }
+    let whole = sums
+        .iter()
+        .fold(0_i32, |hash, sum| hash.wrapping_mul(31).wrapping_add(*sum));
     rest.iter()
-        .fold(hash, |hash, byte| step(hash, u16::from(*byte)))
+        .fold(whole, |hash, byte| step(hash, u16::from(*byte)))
 }
 
-/// 31 to the power 8.
-const EIGHTH: i32 = 31_i32.wrapping_pow(8);
+const LANES: usize = 16;
 
-/// 31 to the powers 7 to 0.
-const POWERS: [i32; 8] = [
-    31_i32.wrapping_pow(7),
-    887_503_681,
-    28_629_151,
-    923_521,
-    29_791,
-    961,
-    31,
-    1,
-];
+/// 31 to the power of [`LANES`].
+const STRIDE: i32 = 31_i32.wrapping_pow(16);
 
 fn step(hash: i32, unit: u16) -> i32 {
     hash.wrapping_mul(31).wrapping_add(i32::from(unit))

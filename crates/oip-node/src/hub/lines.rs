@@ -20,7 +20,7 @@ const TURN_MAX: Duration = Duration::from_micros(500);
 
 /// Puts and gets of one line that may be under way while other lines are served too. What is under way
 /// is what the next one of another line has to wait for in the store: some milliseconds.
-const UNDER_WAY_SHARED_MAX: usize = 64;
+const UNDER_WAY_SHARED_MAX: usize = 32;
 
 /// The same while nobody else wants anything: as many as fill a few commits.
 const UNDER_WAY_ALONE_MAX: usize = 8_192;
