@@ -24,9 +24,9 @@ use tracing::debug;
 use crate::link::{CloseCause, Link};
 use crate::network::{Inner, Messages, NetEvent};
 
-/// A frame up to this size is parsed where it was read; a longer one takes over a millisecond
-/// and would hold up the other connections of the thread.
-const PARSE_INLINE_BYTES_MAX: usize = 64 << 10;
+/// A frame up to this size is parsed where it was read, and a message written where it is sent; a longer
+/// one takes up to a millisecond and more, and would hold up the other connections of the thread.
+const INLINE_BYTES_MAX: usize = 64 << 10;
 
 /// Read buffer per connection. Idle browsers are many; a busy link grows its buffer to the
 /// frame it reads.
@@ -157,7 +157,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let ping = Notify::new();
-    let mut writer = std::pin::pin!(write(sink, link, &ping));
+    let mut writer = std::pin::pin!(write(sink, link, net, &ping));
     let end = tokio::select! {
         end = read(stream, link, net) => end,
         end = &mut writer => return end,
@@ -247,14 +247,11 @@ fn broken(error: Error, link: &Link) -> End {
     }
 }
 
-/// Bytes made into frames before other tasks are let in: about a tenth of a millisecond.
-const YIELD_BYTES: usize = 128 << 10;
-
 /// Parses a frame once there is room for it among those that wait for the application.
 async fn parse(text: Utf8Bytes, limits: Limits, link: &Link, net: &Inner) -> Messages {
     let own = link.credit(text.len()).await;
     let room = [own, net.inbound_room(text.len()).await];
-    let parsed = if text.len() <= PARSE_INLINE_BYTES_MAX {
+    let parsed = if text.len() <= INLINE_BYTES_MAX {
         wire::parse_frame(&text, &limits)
     } else {
         let parsing = net
@@ -267,36 +264,41 @@ async fn parse(text: Utf8Bytes, limits: Limits, link: &Link, net: &Inner) -> Mes
 }
 
 /// Writes what is queued until the outbox is sealed and empty, or the connection breaks.
-async fn write<S>(sink: &mut Sink<S>, link: &Link, ping: &Notify) -> End
+async fn write<S>(sink: &mut Sink<S>, link: &Link, net: &Inner, ping: &Notify) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    match write_all(sink, link, ping).await {
+    match write_all(sink, link, net, ping).await {
         Ok(()) => ended_here(link),
         Err(error) => broken(error, link),
     }
 }
 
-async fn write_all<S>(sink: &mut Sink<S>, link: &Link, ping: &Notify) -> Result<(), Error>
+async fn write_all<S>(
+    sink: &mut Sink<S>,
+    link: &Link,
+    net: &Inner,
+    ping: &Notify,
+) -> Result<(), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut packer = FramePacker::new();
-    let mut written = 0;
     loop {
         link.set_writing(true);
-        while let Some(message) = link.outbox.pop() {
+        while let Some((message, weight)) = link.outbox.pop() {
             if message.body != Body::Keepalive {
                 link.meters.count(|meter| &meter.messages_out, 1);
             }
-            if let Some(frame) = packer.push(&message) {
-                written += frame.len();
+            let frame = if weight <= INLINE_BYTES_MAX {
+                packer.push(&message)
+            } else {
+                let encoding = net.tracker.spawn_blocking(move || wire::encode(&message));
+                // Only a runtime that shuts down cuts it off.
+                packer.push_text(&encoding.await.unwrap_or_default())
+            };
+            if let Some(frame) = frame {
                 feed(sink, link, frame).await?;
-            }
-            // A socket may take megabytes at once: others are let in between.
-            if written >= YIELD_BYTES {
-                written = 0;
-                tokio::task::yield_now().await;
             }
         }
         if let Some(frame) = packer.flush() {

@@ -128,13 +128,14 @@ impl Outbox {
     }
 
     /// Takes the oldest message.
-    pub(crate) fn pop(&self) -> Option<Message> {
+    /// Takes the next message, with about the bytes it occupies.
+    pub(crate) fn pop(&self) -> Option<(Message, usize)> {
         let mut queue = self.lock();
         let (message, weight) = queue.messages.pop_front()?;
         queue.bytes -= weight;
         drop(queue);
         self.total.fetch_sub(weight, Ordering::Relaxed);
-        Some(message)
+        Some((message, weight))
     }
 
     /// Waits until there may be something to take, or the outbox was sealed.

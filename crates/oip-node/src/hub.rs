@@ -306,7 +306,12 @@ impl Hub {
                         running.hear(event);
                     }
                 }
-                () = sleep_until(ready), if running.unanswered < UNANSWERED_MAX => running.serve(),
+                () = sleep_until(ready), if running.unanswered < UNANSWERED_MAX => {
+                    running.serve();
+                    // The sockets are looked at between two turns: those who have long been waiting
+                    // may be on the same thread.
+                    tokio::task::yield_now().await;
+                }
                 () = sleep_until(tick) => running.feed(Input::Tick),
                 () = cancel.cancelled() => return,
             }

@@ -30,9 +30,27 @@ impl FramePacker {
             // Messages that wait keep the connection open as well.
             return (self.messages == 0).then(|| "[]".to_owned());
         }
+        let start = self.begin();
+        encode_into(&mut self.batch, message);
+        self.added(start)
+    }
+
+    /// The same for a message that was encoded elsewhere.
+    #[must_use]
+    pub fn push_text(&mut self, message: &str) -> Option<String> {
+        let start = self.begin();
+        self.batch.push_str(message);
+        self.added(start)
+    }
+
+    fn begin(&mut self) -> usize {
         let start = self.batch.len();
         self.batch.push(if start == 0 { '[' } else { ',' });
-        encode_into(&mut self.batch, message);
+        start
+    }
+
+    /// A message was added at `start`; gives out what was there before it if both don't fit.
+    fn added(&mut self, start: usize) -> Option<String> {
         self.messages += 1;
         // One more for the bracket that closes the array.
         if self.batch.len() < FRAME_CHARS_MAX || self.messages == 1 {
