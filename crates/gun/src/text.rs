@@ -49,6 +49,20 @@ pub(crate) fn push_escaped(out: &mut String, text: &str) {
     out.push_str(&text[plain_from..]);
 }
 
+/// Bytes of what [`push_json_text`] would append.
+pub(crate) fn json_text_len(text: &str) -> usize {
+    let mut rest = text.as_bytes();
+    let mut len = 2 + text.len();
+    while let Some(at) = first_escaped(rest) {
+        len += match rest[at] {
+            b'"' | b'\\' | 0x08 | 0x09 | 0x0a | 0x0c | 0x0d => 1,
+            _ => 5,
+        };
+        rest = &rest[at + 1..];
+    }
+    len
+}
+
 /// Where the first byte stands that is escaped: a control character, `"` or `\`. Looks at 16 bytes
 /// at a time, since most texts hold none for long.
 fn first_escaped(bytes: &[u8]) -> Option<usize> {
@@ -112,5 +126,22 @@ pub fn compare_utf16(left: &str, right: &str) -> Ordering {
                 .cmp(&r.encode_utf16(&mut r_units))
         }
         (l, r) => l.is_some().cmp(&r.is_some()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_length_of_a_json_text_is_known_beforehand(text in "[\\x00-\\x24a\\\\é😀]{0,80}") {
+            let mut written = String::new();
+            push_json_text(&mut written, &text);
+            prop_assert_eq!(json_text_len(&text), written.len());
+            prop_assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::encode::{ENVELOPE_CHARS_MAX, encode_into};
 use super::limits::FRAME_CHARS_MAX;
 use super::message::{Body, Message};
 use crate::graph::{Entry, Graph, Node};
-use crate::text;
+use crate::text::json_text_len;
 
 /// Gathers messages into frames: one message alone as an object, several as an array.
 #[derive(Debug, Default)]
@@ -190,20 +190,14 @@ fn node_chars_max(node: &Node) -> usize {
 }
 
 fn node_frame_chars(node: &Node) -> usize {
-    2 * json_text_chars(node.soul.as_str()) + NODE_MARKS
+    2 * json_text_len(node.soul.as_str()) + NODE_MARKS
 }
 
 fn entry_chars(entry: &Entry) -> usize {
     let value = match &entry.value {
-        crate::Value::Text(text) => json_text_chars(text),
-        crate::Value::Link(soul) => json_text_chars(soul.as_str()) + 6,
+        crate::Value::Text(text) => json_text_len(text),
+        crate::Value::Link(soul) => json_text_len(soul.as_str()) + 6,
         _ => STATE_CHARS_MAX,
     };
-    2 * json_text_chars(entry.key.as_str()) + value + STATE_CHARS_MAX + ENTRY_MARKS
-}
-
-fn json_text_chars(text: &str) -> usize {
-    let mut out = String::with_capacity(text.len() + 2);
-    text::push_json_text(&mut out, text);
-    out.len()
+    2 * json_text_len(entry.key.as_str()) + value + STATE_CHARS_MAX + ENTRY_MARKS
 }
