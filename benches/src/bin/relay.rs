@@ -78,6 +78,7 @@ async fn measure() -> Result<()> {
             "VmHWM MiB",
             "RSS bytes/node",
             "disk bytes/node",
+            "stopped after ms",
             "listening again after ms",
         ],
     );
@@ -158,7 +159,9 @@ async fn measure_many(
     let written = load.put_count(count, WINDOW).await?;
     let memory = relay.memory();
     drop(load);
+    let stopping = Instant::now();
     relay.stop().await?;
+    let stopped = stopping.elapsed();
     let disk = match relay.folder() {
         Some(folder) => footprint::disk_bytes(folder)? as f64,
         None => f64::NAN,
@@ -176,6 +179,7 @@ async fn measure_many(
             memory.high_water,
             memory.now * 1_048_576.0 / nodes,
             disk / nodes,
+            stopped.as_secs_f64() * 1e3,
             ready.as_secs_f64() * 1e3,
         ],
     );

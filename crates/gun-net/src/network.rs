@@ -157,6 +157,12 @@ impl Messages {
         Self { parsed, room }
     }
 
+    /// Messages that came by no socket, as a test has them.
+    #[must_use]
+    pub fn of(parsed: Vec<Result<Message, Refused>>) -> Self {
+        Self::new(parsed, [None, None])
+    }
+
     /// The messages and refusals in their order.
     pub fn iter(&self) -> std::slice::Iter<'_, Result<Message, Refused>> {
         self.parsed.iter()

@@ -364,3 +364,41 @@ async fn peers_that_do_not_answer_the_goodbye_hold_up_a_stop_for_less_than_two_s
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_port_with_tokens_takes_them_from_the_query_or_the_header_and_counts_the_others()
+-> Result<()> {
+    const TOKEN: &str = "one-of-the-tokens-0";
+    let tokens = vec!["another-token-000000".to_owned(), TOKEN.to_owned()];
+    let stats = gun_net::ServeStats::default();
+    let routes = axum::Router::new().route("/", axum::routing::get(|| async { "in" }));
+    let router = gun_net::guard(routes, tokens, stats.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let tracker = tokio_util::task::TaskTracker::new();
+    tracker.spawn(gun_net::serve(
+        listener,
+        router,
+        ServeOptions::default(),
+        stats.clone(),
+        cancel.clone(),
+        tracker.clone(),
+    ));
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    for (request, status) in [
+        (http.get(&url), 401),
+        (http.get(format!("{url}?token=one-of-the-tokens-1")), 401),
+        (http.get(&url).bearer_auth("one-of-the-tokens"), 401),
+        (http.get(&url).header("authorization", TOKEN), 401),
+        (http.get(format!("{url}?x=1&token={TOKEN}")), 200),
+        (http.get(&url).bearer_auth(TOKEN), 200),
+        (http.request(reqwest::Method::OPTIONS, &url), 405),
+    ] {
+        let response = request.send().await?;
+        assert_eq!(response.status(), status, "{:?}", response.text().await);
+    }
+    assert_eq!(stats.unauthorized(), 4);
+    cancel.cancel();
+    Ok(())
+}

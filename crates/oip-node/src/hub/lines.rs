@@ -259,3 +259,102 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use gun::wire::{Limits, parse_frame};
+
+    use super::*;
+
+    const FAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    const NEAR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+
+    fn frame(messages: usize) -> IntoMessages {
+        let text = format!("[{}]", vec!["{\"dam\":\"hi\"}"; messages].join(","));
+        gun_net::Messages::of(parse_frame(&text, &Limits::ACCEPTED)).into_iter()
+    }
+
+    /// Serves one turn; says whose it was and how many messages it had.
+    fn turn(lines: &mut Lines, now: Instant) -> Option<(PeerId, usize)> {
+        let mut turn = lines.begin_turn(now)?;
+        let (mut whose, mut count) = (None, 0);
+        while let Some(Next::Message(peer, _)) = lines.next(&mut turn) {
+            whose = Some(peer);
+            count += 1;
+            // Time stands still in this test.
+            turn.began = Instant::now();
+        }
+        lines.end_turn(&turn, now);
+        whose.map(|peer| (peer, count))
+    }
+
+    #[test]
+    fn a_short_line_waits_for_one_turn_of_a_long_one() {
+        let mut lines = Lines::default();
+        let (many, few) = (PeerId(1), PeerId(2));
+        lines.opened(many, Some(FAR));
+        lines.opened(few, Some(NEAR));
+        lines.frame(many, frame(1_000));
+        lines.frame(few, frame(1));
+        let now = Instant::now();
+        assert_eq!(turn(&mut lines, now), Some((many, TURN_MESSAGES_MAX)));
+        assert_eq!(turn(&mut lines, now), Some((few, 1)));
+    }
+
+    #[test]
+    fn connections_of_one_address_share_a_line() {
+        let mut lines = Lines::default();
+        for peer in 1..=10 {
+            lines.opened(PeerId(peer), Some(FAR));
+            lines.frame(PeerId(peer), frame(TURN_MESSAGES_MAX));
+        }
+        lines.opened(PeerId(11), Some(NEAR));
+        lines.frame(PeerId(11), frame(1));
+        let now = Instant::now();
+        assert_eq!(turn(&mut lines, now), Some((PeerId(1), TURN_MESSAGES_MAX)));
+        assert_eq!(turn(&mut lines, now), Some((PeerId(11), 1)));
+    }
+
+    #[test]
+    fn a_line_with_much_under_way_waits_once_others_are_served() {
+        let mut lines = Lines::default();
+        let (many, few) = (PeerId(1), PeerId(2));
+        lines.opened(many, Some(FAR));
+        lines.opened(few, Some(NEAR));
+        lines.frame(few, frame(1));
+        let now = Instant::now();
+        assert!(turn(&mut lines, now).is_some());
+        for _ in 0..UNDER_WAY_SHARED_MAX {
+            lines.begin(many);
+        }
+        lines.frame(many, frame(10));
+        assert_eq!(lines.ready_at(now), None);
+        lines.end(many);
+        assert!(lines.ready_at(now).is_some());
+        assert_eq!(turn(&mut lines, now), Some((many, 10)));
+    }
+
+    #[test]
+    fn a_connection_ends_after_all_that_came_on_it_and_leaves_nothing_behind() {
+        let mut lines = Lines::default();
+        let peer = PeerId(1);
+        lines.opened(peer, Some(FAR));
+        lines.frame(peer, frame(2));
+        lines.closed(peer);
+        lines.begin(peer);
+        let mut turn = lines.begin_turn(Instant::now()).unwrap();
+        let mut seen = Vec::new();
+        while let Some(next) = lines.next(&mut turn) {
+            seen.push(match next {
+                Next::Message(..) => "message",
+                Next::Closed(_) => "closed",
+            });
+        }
+        assert_eq!(seen, ["message", "message", "closed"]);
+        lines.end_turn(&turn, Instant::now());
+        lines.end(peer);
+        assert!(lines.peers.is_empty() && lines.lines.is_empty() && lines.ring.is_empty());
+    }
+}
