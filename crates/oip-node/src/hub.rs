@@ -6,6 +6,7 @@
 //! itself; admission and limits stand in `admission`, the mesh and the store.
 
 mod gate;
+mod handle;
 mod lines;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -25,6 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use self::handle::Command;
+pub(crate) use self::handle::HubHandle;
 use self::lines::{Lines, Next};
 use crate::allowance::{Allowances, Cost};
 use crate::clock;
@@ -81,31 +84,6 @@ pub(crate) enum Fetched {
     PeerGone,
 }
 
-enum Command {
-    Ask {
-        peer: PeerId,
-        get: Get,
-        reply: oneshot::Sender<Fetched>,
-    },
-    Tell {
-        peer: PeerId,
-        graph: Graph,
-        reply: oneshot::Sender<Told>,
-    },
-    Changed {
-        graph: Graph,
-    },
-    Afford {
-        origin: IpAddr,
-        reply: oneshot::Sender<bool>,
-    },
-    Spend {
-        origin: IpAddr,
-        cost: Cost,
-        amount: u64,
-    },
-}
-
 enum Done {
     Stored {
         ticket: Ticket,
@@ -126,50 +104,6 @@ enum Done {
         /// Whether it has the one place for ranges.
         is_scan: bool,
     },
-}
-
-/// The way for the rest of the node to speak with peers.
-#[derive(Clone)]
-pub(crate) struct HubHandle {
-    commands: mpsc::Sender<Command>,
-}
-
-impl HubHandle {
-    /// Asks one peer; what it gives is in the store when this returns.
-    pub(crate) async fn ask(&self, peer: PeerId, get: Get) -> Fetched {
-        let (reply, answer) = oneshot::channel();
-        if self
-            .commands
-            .send(Command::Ask { peer, get, reply })
-            .await
-            .is_err()
-        {
-            return Fetched::PeerGone;
-        }
-        answer.await.unwrap_or(Fetched::PeerGone)
-    }
-
-    /// Gives one peer data and waits for its ack.
-    pub(crate) async fn tell(&self, peer: PeerId, graph: Graph) -> Told {
-        let (reply, told) = oneshot::channel();
-        if self
-            .commands
-            .send(Command::Tell { peer, graph, reply })
-            .await
-            .is_err()
-        {
-            return Told::PeerGone;
-        }
-        told.await.unwrap_or(Told::PeerGone)
-    }
-
-    /// Says that values written here are durable: subscribers hear of them.
-    pub(crate) async fn changed(&self, graph: Graph) {
-        if !graph.is_empty() {
-            // A stopping hub has no subscribers left.
-            let _ = self.commands.send(Command::Changed { graph }).await;
-        }
-    }
 }
 
 /// What the hub works with.

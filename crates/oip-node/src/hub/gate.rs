@@ -7,34 +7,12 @@ use gun::mesh::{Loaded, PeerId, Ticket};
 use gun::wire::{Get, MessageId, Reject};
 use gun::{Graph, State};
 use oip_store::{Committed, Op, Transaction};
-use tokio::sync::oneshot;
 
-use super::{Command, Done, HubHandle, Running, Scan, Unchecked};
+use super::{Done, Running, Scan, Unchecked};
 use crate::admission;
 use crate::allowance::Cost;
 use crate::clock;
 use crate::loader;
-
-impl HubHandle {
-    /// Whether an address that writes over HTTP has something left of what peers may store in a day.
-    pub(crate) async fn affords(&self, origin: IpAddr) -> bool {
-        let (reply, affords) = oneshot::channel();
-        let asked = self.commands.send(Command::Afford { origin, reply });
-        // A hub that has stopped lets nobody write.
-        asked.await.is_ok() && affords.await.unwrap_or(false)
-    }
-
-    /// Counts what an address has made this node do.
-    pub(crate) async fn spend(&self, origin: IpAddr, cost: Cost, amount: u64) {
-        let spent = Command::Spend {
-            origin,
-            cost,
-            amount,
-        };
-        // A hub that has stopped counts no more.
-        let _ = self.commands.send(spent).await;
-    }
-}
 
 impl Running {
     pub(super) fn load(&mut self, ticket: Ticket, peer: PeerId, get: Get) {
