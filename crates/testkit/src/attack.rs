@@ -115,7 +115,7 @@ impl Attack {
             Self::BuiltInNames => &["bad_soul", "bad_key"],
             Self::SlowRequests => &["too_many_connections"],
             Self::Subscriptions => &["subscription"],
-            Self::Scans => &["range_too_wide", "bad_get", "quota"],
+            Self::Scans => &["range_too_wide", "bad_get"],
             Self::NeverReads => &["reader_too_slow"],
             Self::Malformed => &[
                 "not_json",
@@ -138,8 +138,8 @@ impl Attack {
     #[must_use]
     pub fn environment(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::SoulFlood => &[("OIP_GUN_RELAY_PEER_SOULS", "20000")],
-            Self::IndexFlood => &[("OIP_GUN_RELAY_PUBLIC_BYTES", "2000000")],
+            Self::SoulFlood => &[("OIP_GUN_RELAY_PEER_SOULS", "2000")],
+            Self::IndexFlood => &[("OIP_GUN_RELAY_PUBLIC_BYTES", "200000")],
             _ => &[],
         }
     }

@@ -77,7 +77,7 @@ pub(super) async fn subscriptions(target: &Target, ends: Instant) -> Result<()> 
 
 /// First a store that has something to scan, then scans.
 pub(super) async fn scans(target: &Target, ends: Instant) -> Result<()> {
-    const SOULS: u64 = 15_000;
+    const SOULS: u64 = 10_500;
     flood(target, ends, |number| {
         batch(number, |at| match at {
             0..SOULS => {
