@@ -54,6 +54,12 @@ pub fn cpu_seconds(process_id: Option<u32>) -> f64 {
     ticks().map_or(f64::NAN, |ticks| ticks / TICKS_PER_SECOND)
 }
 
+/// The same of this program, which generates the load.
+#[must_use]
+pub fn own_cpu_seconds() -> f64 {
+    cpu_seconds(Some(std::process::id()))
+}
+
 /// Bytes of disk that a folder takes: blocks in use, so that holes don't count.
 ///
 /// # Errors

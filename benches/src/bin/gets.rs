@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Result, ensure};
 use benches::contenders::{Kind, Relay};
 use benches::corpus::Random;
+use benches::footprint::own_cpu_seconds;
 use benches::load::{GetOutcome, Load};
 use benches::message::PUT_BYTES;
 use benches::options::Options;
@@ -37,6 +38,7 @@ async fn main() -> Result<()> {
         &[
             "gets/s",
             "CPU us/get",
+            "generator's",
             "p50 ms",
             "p99",
             "max",
@@ -79,9 +81,9 @@ async fn measure(
     let mut rates = Vec::new();
     for window in WINDOWS {
         let name = format!("{window} in flight");
-        let before = relay.cpu_seconds();
+        let before = (relay.cpu_seconds(), own_cpu_seconds());
         let outcome = load.get_for(&numbers, window, time).await?;
-        let cpu_seconds = relay.cpu_seconds() - before;
+        let cpu_seconds = (relay.cpu_seconds() - before.0, own_cpu_seconds() - before.1);
         rates.push((
             name.clone(),
             line(table, kind, &name, &outcome, cpu_seconds),
@@ -91,9 +93,9 @@ async fn measure(
     relay.crash_and_restart().await?;
     load.reconnect(&relay.url()).await?;
     let name = format!("{} in flight, each once after a restart", WINDOWS[0]);
-    let before = relay.cpu_seconds();
+    let before = (relay.cpu_seconds(), own_cpu_seconds());
     let outcome = load.get_all(&numbers, WINDOWS[0]).await?;
-    let cpu_seconds = relay.cpu_seconds() - before;
+    let cpu_seconds = (relay.cpu_seconds() - before.0, own_cpu_seconds() - before.1);
     rates.push((
         name.clone(),
         line(table, kind, &name, &outcome, cpu_seconds),
@@ -101,7 +103,14 @@ async fn measure(
     Ok(rates)
 }
 
-fn line(table: &mut Table, kind: Kind, name: &str, outcome: &GetOutcome, cpu_seconds: f64) -> f64 {
+/// Adds a line; `cpu_seconds` are those of the relay and of the generator.
+fn line(
+    table: &mut Table,
+    kind: Kind,
+    name: &str,
+    outcome: &GetOutcome,
+    cpu_seconds: (f64, f64),
+) -> f64 {
     let answered = outcome.latencies.count() as f64;
     let rate = answered / outcome.seconds;
     let latency = outcome.latencies.percentiles();
@@ -109,7 +118,8 @@ fn line(table: &mut Table, kind: Kind, name: &str, outcome: &GetOutcome, cpu_sec
         format!("{}, {name}", kind.name()),
         &[
             rate,
-            cpu_seconds * 1e6 / answered,
+            cpu_seconds.0 * 1e6 / answered,
+            cpu_seconds.1 * 1e6 / answered,
             latency.p50,
             latency.p99,
             latency.max,

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use benches::contenders::{Kind, Relay};
+use benches::footprint::own_cpu_seconds;
 use benches::load::{Load, PutOutcome};
 use benches::message::PUT_BYTES;
 use benches::options::Options;
@@ -54,6 +55,7 @@ async fn main() -> Result<()> {
         "afterwards: memory, then kill -9, restart, and all acknowledged nodes read back",
         &[
             "CPU us/put",
+            "generator's",
             "RSS MiB",
             "VmHWM MiB",
             "acknowledged",
@@ -91,6 +93,7 @@ async fn measure(
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let state_ms = u64::try_from(now.as_millis())?;
     let mut load = Load::connect(&relay.url(), state_ms).await?;
+    let own_before = own_cpu_seconds();
     let mut acked = load.put_count(WARM_UP, WARM_UP).await?.acked;
     let time = Duration::from_secs_f64(options.seconds);
     let mut rates = Vec::new();
@@ -106,6 +109,7 @@ async fn measure(
     acked.extend(outcome.acked);
 
     let (memory, cpu_seconds) = (relay.memory(), relay.cpu_seconds());
+    let own_cpu_seconds = own_cpu_seconds() - own_before;
     relay.crash_and_restart().await?;
     load.reconnect(&relay.url()).await?;
     let first = load.get_all(&acked, READ_WINDOW).await?;
@@ -114,6 +118,7 @@ async fn measure(
         kind.name(),
         &[
             cpu_seconds * 1e6 / acked.len() as f64,
+            own_cpu_seconds * 1e6 / acked.len() as f64,
             memory.now,
             memory.high_water,
             acked.len() as f64,
