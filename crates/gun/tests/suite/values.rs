@@ -129,3 +129,19 @@ fn ranges_match_as_on_a_relay() {
     }
     assert_eq!(differing, 4);
 }
+
+#[test]
+fn the_upper_bound_ends_a_range_of_souls_and_means_nothing_beside_one_name() {
+    let matches = |exact: Option<&str>, soul: &str| {
+        let lex = Lex {
+            exact: exact.map(Into::into),
+            to: Some("b".into()),
+            ..Lex::default()
+        };
+        (lex.matches_soul(soul), lex.matches(soul))
+    };
+    assert_eq!(matches(None, "a"), (true, true));
+    assert_eq!(matches(None, "b"), (false, true));
+    assert_eq!(matches(Some("b"), "b"), (true, true));
+    assert_eq!(matches(Some("b"), "a"), (false, false));
+}
