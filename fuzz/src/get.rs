@@ -43,7 +43,8 @@ pub fn get(input: &str) {
     }
 }
 
-/// A range as JSON on the first line, and names on the others.
+/// A range as JSON on the first line, and names on the others. A first line that is more than a range may
+/// give the question a second half; what that half holds is [`get`]'s matter.
 ///
 /// # Panics
 /// Where a rule does not hold.
@@ -55,6 +56,7 @@ pub fn lex(input: &str) {
     for name in lines {
         if let (Some(get), Ok(key), Ok(soul)) = (&of_keys, Key::new(name), Soul::new("s"))
             && let KeyQuery::Lex(lex) = &get.keys
+            && get.souls == SoulQuery::One(soul.clone())
         {
             assert_eq!(
                 get.matches(&soul, &key),
@@ -63,7 +65,7 @@ pub fn lex(input: &str) {
             );
         }
         if let (Some(get), Ok(soul), Ok(key)) = (&of_souls, Soul::new(name), Key::new("k"))
-            && let SoulQuery::Lex(lex) = &get.souls
+            && let (SoulQuery::Lex(lex), KeyQuery::All) = (&get.souls, &get.keys)
         {
             let expected = holds(lex, name) && !ends(lex, name);
             assert_eq!(get.matches(&soul, &key), expected, "{lex:?} {name:?}");

@@ -33,6 +33,20 @@ pub(super) fn write(folder: &Path, seeds: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// What failed once: `fuzz/found/<target>/*`, an input each, tried first from then on.
+pub(super) fn found(root: &Path, target: &str) -> Result<Vec<String>> {
+    let folder = root.join("fuzz/found").join(target);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut inputs = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        inputs.push(fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?);
+    }
+    Ok(inputs)
+}
+
 fn vectors(root: &Path) -> std::path::PathBuf {
     root.join("testdata/vectors/gun")
 }
