@@ -4,7 +4,7 @@
 //! Owns the meaning: nested objects as nodes, nodes as JSON. The routes, their shapes and the limits
 //! on requests are the program's. What is written passes the same admission as puts of peers.
 //!
-//! `nested` reads what is put, `write` stores it, `read` shows nodes and lists in parts, `shown` is
+//! `nested` reads what is put, `write` stores it, `tell` tells it to linked relays, `read` shows nodes and lists in parts, `shown` is
 //! their form, `ask` asks peers for what is not held, `media` names the souls of media.
 
 mod ask;
@@ -12,6 +12,7 @@ mod media;
 mod nested;
 mod read;
 mod shown;
+mod tell;
 mod write;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use crate::hub::HubHandle;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use ask::Asking;
+use tell::Telling;
 
 pub use media::{Manifest, MediaError, Presence};
 pub use nested::{Arrays, Nested, NestedError};
@@ -47,6 +49,7 @@ pub enum View {
 pub struct Relay {
     parts: Arc<RelayParts>,
     asking: Arc<Asking>,
+    telling: Arc<Telling>,
 }
 
 /// What a [`Relay`] works with.
@@ -66,6 +69,7 @@ impl Relay {
         Self {
             parts: Arc::new(parts),
             asking: Arc::default(),
+            telling: Arc::default(),
         }
     }
 
