@@ -23,6 +23,7 @@ use tracing::debug;
 
 use crate::link::{CloseCause, Link};
 use crate::network::{Inner, Messages, NetEvent};
+use crate::outbox::Popped;
 
 /// A frame up to this size is parsed where it was read, and a message written where it is sent; a longer
 /// one takes up to a millisecond and more, and would hold up the other connections of the thread.
@@ -286,7 +287,15 @@ where
     let mut packer = FramePacker::new();
     loop {
         link.set_writing(true);
-        while let Some((message, weight)) = link.outbox.pop() {
+        while let Some(Popped {
+            message,
+            weight,
+            relieved,
+        }) = link.outbox.pop()
+        {
+            if relieved {
+                net.report(NetEvent::Relieved { peer: link.peer }).await;
+            }
             if message.body != Body::Keepalive {
                 link.meters.count(|meter| &meter.messages_out, 1);
             }

@@ -28,6 +28,10 @@ pub struct OutboxLimits {
     /// What an outbox may hold even when others use up the total: readers that don't read
     /// must not starve those who do.
     pub floor_bytes: usize,
+    /// With more bytes than this the outbox is crowded, until it holds less than half of its floor:
+    /// enough to keep a fast reader's socket full, little enough that a reader who doesn't read costs
+    /// nobody the making of answers that would lie here.
+    pub crowded_bytes: usize,
 }
 
 impl Default for OutboxLimits {
@@ -38,6 +42,7 @@ impl Default for OutboxLimits {
             push_percent: 50,
             total_bytes_max: 256 << 20,
             floor_bytes: 256 << 10,
+            crowded_bytes: 4 << 20,
         }
     }
 }
@@ -47,6 +52,8 @@ impl Default for OutboxLimits {
 pub(crate) enum Offer {
     /// It will be sent.
     Queued,
+    /// It will be sent, behind much else: [`Popped::relieved`] tells when that is gone.
+    Crowded,
     /// It was news, and there is no room.
     Dropped,
     /// It was not news, and there is no room: the connection has to be closed.
@@ -70,6 +77,17 @@ struct Queue {
     messages: VecDeque<(Message, usize)>,
     bytes: usize,
     sealed: bool,
+    crowded: bool,
+}
+
+/// A message taken out to be sent.
+#[derive(Debug)]
+pub(crate) struct Popped {
+    pub(crate) message: Message,
+    /// About the bytes it occupies.
+    pub(crate) weight: usize,
+    /// Whether the outbox was crowded and is so no more.
+    pub(crate) relieved: bool,
 }
 
 impl Outbox {
@@ -100,10 +118,21 @@ impl Outbox {
         }
         queue.messages.push_back((message, weight));
         queue.bytes += weight;
+        let total = self.total.fetch_add(weight, Ordering::Relaxed) + weight;
+        let crowded_bytes = if total > self.limits.total_bytes_max {
+            self.limits.floor_bytes / 2
+        } else {
+            self.limits.crowded_bytes
+        };
+        queue.crowded |= queue.bytes > crowded_bytes;
+        let crowded = queue.crowded;
         drop(queue);
-        self.total.fetch_add(weight, Ordering::Relaxed);
         self.ready.notify_one();
-        Offer::Queued
+        if crowded {
+            Offer::Crowded
+        } else {
+            Offer::Queued
+        }
     }
 
     fn fits(&self, queue: &Queue, weight: usize, kind: SendKind) -> bool {
@@ -128,14 +157,19 @@ impl Outbox {
     }
 
     /// Takes the oldest message.
-    /// Takes the next message, with about the bytes it occupies.
-    pub(crate) fn pop(&self) -> Option<(Message, usize)> {
+    pub(crate) fn pop(&self) -> Option<Popped> {
         let mut queue = self.lock();
         let (message, weight) = queue.messages.pop_front()?;
         queue.bytes -= weight;
+        let relieved = queue.crowded && queue.bytes <= self.limits.floor_bytes / 2;
+        queue.crowded &= !relieved;
         drop(queue);
         self.total.fetch_sub(weight, Ordering::Relaxed);
-        Some((message, weight))
+        Some(Popped {
+            message,
+            weight,
+            relieved,
+        })
     }
 
     /// Waits until there may be something to take, or the outbox was sealed.
@@ -295,6 +329,32 @@ mod tests {
         assert_eq!(modest.offer(news(4_000), SendKind::Reply), Offer::Queued);
         while modest.pop().is_some() {}
         assert_eq!(total.load(Ordering::Relaxed), 0, "every byte is given back");
+    }
+
+    #[test]
+    fn a_crowded_outbox_is_relieved_once_it_is_nearly_empty() {
+        let outbox = outbox(OutboxLimits {
+            crowded_bytes: 10_000,
+            floor_bytes: 4_000,
+            ..OutboxLimits::default()
+        });
+        let offer = || outbox.offer(news(1_000), SendKind::Reply);
+        let mut queued = 0;
+        while offer() == Offer::Queued {
+            queued += 1;
+        }
+        assert!(
+            (6..10).contains(&queued),
+            "{queued} of over 1,000 bytes each"
+        );
+        assert_eq!(offer(), Offer::Crowded);
+        let mut left = outbox.len();
+        while let Some(popped) = outbox.pop() {
+            left -= 1;
+            // Below half of the floor there is room for one.
+            assert_eq!(popped.relieved, left == 1, "{left} left");
+        }
+        assert_eq!(offer(), Offer::Queued);
     }
 
     #[test]

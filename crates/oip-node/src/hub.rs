@@ -7,6 +7,7 @@
 
 mod gate;
 mod handle;
+mod held;
 mod lines;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -28,10 +29,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::handle::Command;
 pub(crate) use self::handle::HubHandle;
+use self::held::Wish;
 use self::lines::{Lines, Next};
 use crate::allowance::{Allowances, Cost};
 use crate::clock;
 use crate::config::{Admission, TypeFilter};
+use crate::loader::{Given, Load};
 use crate::metrics::Metrics;
 use crate::registry::{Notice, Registry};
 use crate::turns::Turns;
@@ -98,9 +101,7 @@ enum Done {
     Loaded {
         ticket: Ticket,
         peer: PeerId,
-        part: Loaded,
-        /// Keys and souls looked at for it.
-        scanned: usize,
+        given: Given,
         /// Whether it has the one place for ranges.
         is_scan: bool,
     },
@@ -304,8 +305,13 @@ impl Running {
                 });
             }
             // What came before has its turn first.
-            NetEvent::Frame { peer, messages } => self.lines.frame(peer, messages.into_iter()),
-            NetEvent::Closed { peer, .. } => self.lines.closed(peer),
+            NetEvent::Frame { peer, messages } if self.lines.is_open(peer) => {
+                self.lines.frame(peer, messages.into_iter());
+            }
+            NetEvent::Closed { peer, .. } if self.lines.is_open(peer) => self.lines.closed(peer),
+            NetEvent::Relieved { peer } => self.lines.relieved(peer),
+            // The rest of a connection that was cut off.
+            NetEvent::Frame { .. } | NetEvent::Closed { .. } => {}
         }
     }
 
@@ -318,19 +324,40 @@ impl Running {
             match next {
                 Next::Message(peer, Ok(message)) => self.feed(Input::Heard { peer, message }),
                 Next::Message(peer, Err(refused)) => {
-                    self.hub.metrics.reject(refused.reject.name());
+                    self.rejected(peer, &refused.reject);
                     self.feed(Input::Refused { peer, refused });
                 }
-                Next::Closed(peer) => {
-                    self.origins.remove(&peer);
-                    self.greeted.remove(&peer);
-                    self.greeted_by.remove(&peer);
-                    self.feed(Input::Closed { peer });
-                    let _ = self.hub.events.send(HubEvent::Closed { peer });
-                }
+                Next::Held(peer, wish) => self.load(peer, wish),
+                Next::Closed(peer) => self.ended(peer),
             }
         }
         self.lines.end_turn(&turn, Instant::now());
+    }
+
+    /// Ends a connection that does not read what it asked for; what waits of it would be for nobody.
+    fn cut_off(&mut self, peer: PeerId) {
+        if self.lines.is_open(peer) {
+            self.lines.cut_off(peer);
+            self.ended(peer);
+        }
+    }
+
+    fn ended(&mut self, peer: PeerId) {
+        self.origins.remove(&peer);
+        self.greeted.remove(&peer);
+        self.greeted_by.remove(&peer);
+        self.feed(Input::Closed { peer });
+        for Wish { ticket, .. } in self.lines.forget_held(peer) {
+            let parts = Loaded::Missing;
+            self.feed(Input::Loaded { ticket, parts });
+        }
+        let _ = self.hub.events.send(HubEvent::Closed { peer });
+    }
+
+    /// Counts what is refused, and has its sender rest.
+    fn rejected(&mut self, peer: PeerId, reject: &Reject) {
+        self.hub.metrics.reject(reject.name());
+        self.lines.refused(peer, Instant::now());
     }
 
     fn greet(&mut self, peer: PeerId) {
@@ -417,8 +444,13 @@ impl Running {
                 if committed.deferred > 0 {
                     self.hub.deferred.notify_one();
                 }
-                if let Some(reject) = &rejected {
-                    self.hub.metrics.reject(reject.name());
+                match &rejected {
+                    // Of these the sender is not to blame.
+                    Some(reject @ (Reject::Busy | Reject::StoreFailed)) => {
+                        self.hub.metrics.reject(reject.name());
+                    }
+                    Some(reject) => self.rejected(peer, reject),
+                    None => {}
                 }
                 self.feed(Input::Stored {
                     ticket,
@@ -435,26 +467,41 @@ impl Running {
             Done::Loaded {
                 ticket,
                 peer,
-                part,
-                scanned,
+                given,
                 is_scan,
             } => {
+                let Given {
+                    part,
+                    scanned,
+                    rest,
+                } = given;
                 self.spend(peer, Cost::Scanned, scanned as u64);
-                if let Loaded::Failed(reject) = &part {
-                    self.hub.metrics.reject(reject.name());
+                match &part {
+                    Loaded::Failed(reject @ Reject::StoreFailed) => {
+                        self.hub.metrics.reject(reject.name());
+                    }
+                    Loaded::Failed(reject) => self.rejected(peer, reject),
+                    Loaded::Missing | Loaded::Part { .. } => {}
                 }
                 // Unless the rest of the answer is still on its way.
-                if !matches!(part, Loaded::Part { more: true, .. }) {
+                let is_last = !matches!(part, Loaded::Part { more: true, .. });
+                if is_last || rest.is_some() {
                     self.end(peer);
-                    if is_scan {
-                        self.scans.done();
-                        self.scan_next();
-                    }
+                }
+                if is_last && is_scan {
+                    self.scans.done();
+                    self.scan_next();
                 }
                 self.feed(Input::Loaded {
                     ticket,
                     parts: part,
                 });
+                if let Some(rest) = rest
+                    && self.lines.is_open(peer)
+                {
+                    let load = Load::Rest(rest);
+                    self.wish(peer, Wish { ticket, load });
+                }
             }
         }
     }
@@ -485,10 +532,14 @@ impl Running {
                 message,
                 kind,
             } => {
-                let sent = self.hub.network.send(peer, message, kind);
-                // A node of our kind is swept rarely: it must not miss a push. It dials again and asks anew.
-                if sent == SendResult::Dropped && self.greeted_by.contains(&peer) {
-                    self.hub.network.close(peer, CloseReason::Behind);
+                match self.hub.network.send(peer, message, kind) {
+                    // A node of our kind is swept rarely: it must not miss a push. It dials again and asks anew.
+                    SendResult::Dropped if self.greeted_by.contains(&peer) => {
+                        self.hub.network.close(peer, CloseReason::Behind);
+                    }
+                    SendResult::Crowded => self.lines.crowded(peer),
+                    SendResult::Closed => self.cut_off(peer),
+                    SendResult::Queued | SendResult::Dropped | SendResult::Gone => {}
                 }
             }
             Output::Close { peer, reason } => self.hub.network.close(peer, reason),
@@ -498,7 +549,10 @@ impl Running {
                 origin,
                 graph,
             } => self.store(ticket, peer, origin, graph),
-            Output::Load { ticket, peer, get } => self.load(ticket, peer, get),
+            Output::Load { ticket, peer, get } => {
+                let load = Load::Get(get);
+                self.wish(peer, Wish { ticket, load });
+            }
             Output::Asked { token, answer } => self.answered(token, answer),
             Output::Told { token, told } => {
                 if let Some(reply) = self.told.remove(&token) {
@@ -528,7 +582,7 @@ impl Running {
 
     fn refuse(&mut self, ticket: Ticket, peer: PeerId, reject: Reject) {
         self.end(peer);
-        self.hub.metrics.reject(reject.name());
+        self.rejected(peer, &reject);
         self.feed(Input::Stored {
             ticket,
             outcome: StoreOutcome {

@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     index_lag: Gauge,
     peers: Gauge,
     subscriptions: Gauge,
+    outbox_bytes: Gauge,
     mesh: Mutex<MeshCounts>,
     pub sweeps: Counter,
     /// When the last sweep ended, in milliseconds since 1970; 0 before the first.
@@ -59,6 +60,7 @@ pub(crate) struct Levels {
     pub peers: u64,
     /// Subscriptions of all peers.
     pub subscriptions: u64,
+    pub outbox_bytes: u64,
     /// What the relay port refused or dropped, by name.
     pub relay_refused: Vec<(&'static str, u64)>,
 }
@@ -107,6 +109,7 @@ impl Metrics {
         let index_lag = gauge("index_lag", "Changes the index has yet to apply");
         let peers = gauge("peers", "Open connections");
         let subscriptions = gauge("subscriptions", "Souls and keys that peers follow");
+        let outbox_bytes = gauge("outbox_bytes", "Bytes that wait for peers to read them");
         let relay_refused = Family::<Reason, Gauge>::default();
         registry.register(
             "relay_refused",
@@ -148,6 +151,7 @@ impl Metrics {
             index_lag,
             peers,
             subscriptions,
+            outbox_bytes,
             mesh: Mutex::default(),
             sweeps,
             last_sweep_ms: AtomicI64::new(0),
@@ -197,6 +201,7 @@ impl Metrics {
         set(&self.index_lag, levels.index_lag);
         set(&self.peers, levels.peers);
         set(&self.subscriptions, levels.subscriptions);
+        set(&self.outbox_bytes, levels.outbox_bytes);
         for (reason, count) in &levels.relay_refused {
             let reason = (*reason).to_owned();
             let refused = self.relay_refused.get_or_create(&Reason { reason });

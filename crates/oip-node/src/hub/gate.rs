@@ -4,25 +4,39 @@
 use std::net::IpAddr;
 
 use gun::mesh::{Loaded, PeerId, Ticket};
-use gun::wire::{Get, MessageId, Reject};
+use gun::wire::{MessageId, Reject};
 use gun::{Graph, State};
 use oip_store::{Committed, Op, Transaction};
 
+use super::held::{TooMuch, Wish};
 use super::{Done, Running, Scan, Unchecked};
 use crate::admission;
 use crate::allowance::Cost;
 use crate::clock;
-use crate::loader;
+use crate::loader::{self, Given, Load};
 
 impl Running {
-    pub(super) fn load(&mut self, ticket: Ticket, peer: PeerId, get: Get) {
-        self.begin(peer);
-        let is_scan = loader::scans(&get);
-        if !is_scan {
-            return loader::load(&self.hub.store, get, self.giver(ticket, peer, is_scan));
+    /// Loads for a peer, unless it has much to read before.
+    pub(super) fn wish(&mut self, peer: PeerId, wish: Wish) {
+        match self.lines.hold(peer, wish) {
+            Ok(Some(wish)) => self.load(peer, wish),
+            Ok(None) => {}
+            Err(TooMuch) => {
+                self.hub.network.close_slow_reader(peer);
+                self.cut_off(peer);
+            }
         }
+    }
+
+    pub(super) fn load(&mut self, peer: PeerId, wish: Wish) {
+        self.begin(peer);
+        let Wish { ticket, load } = wish;
+        let get = match load {
+            Load::Get(get) if loader::scans(&get) => get,
+            load => return loader::load(&self.hub.store, load, self.giver(ticket, peer, false)),
+        };
         if self.is_used_up(peer, Cost::Scanned) {
-            return self.giver(ticket, peer, false)(Loaded::Failed(Reject::Quota), 0);
+            return self.giver(ticket, peer, false)(Loaded::Failed(Reject::Quota).into());
         }
         self.scans.add(peer, Scan { ticket, peer, get });
         self.scan_next();
@@ -31,18 +45,18 @@ impl Running {
     /// Has the next range read.
     pub(super) fn scan_next(&mut self) {
         if let Some(Scan { ticket, peer, get }) = self.scans.next() {
-            loader::load(&self.hub.store, get, self.giver(ticket, peer, true));
+            let load = Load::Get(get);
+            loader::load(&self.hub.store, load, self.giver(ticket, peer, true));
         }
     }
 
-    fn giver(&self, ticket: Ticket, peer: PeerId, is_scan: bool) -> impl Fn(Loaded, usize) + use<> {
+    fn giver(&self, ticket: Ticket, peer: PeerId, is_scan: bool) -> impl Fn(Given) + use<> {
         let done = self.done.clone();
-        move |part, scanned| {
+        move |given| {
             let _ = done.send(Done::Loaded {
                 ticket,
                 peer,
-                part,
-                scanned,
+                given,
                 is_scan,
             });
         }

@@ -81,6 +81,7 @@ impl Node {
             index_lag: self.index_lag(),
             peers: inner.peers.all().len() as u64,
             subscriptions: mesh.subscriptions as u64,
+            outbox_bytes: inner.network.outbox_bytes() as u64,
             relay_refused: vec![
                 ("too_many_connections", inner.relay_stats.turned_away()),
                 ("unauthorized", inner.relay_stats.unauthorized()),

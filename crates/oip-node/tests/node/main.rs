@@ -15,6 +15,7 @@ mod lifecycle;
 mod migrate;
 mod privacy;
 mod quotas;
+mod readers;
 mod refusals;
 mod restore;
 mod rollback;
