@@ -179,7 +179,7 @@ impl PeerAddress {
         if rest.is_empty() || rest.starts_with(['/', ':', '?', '#', '\\']) {
             return Err(AddressError::NoHost(written()));
         }
-        let mut url =
+        let url =
             Url::parse(&format!("{scheme}://{rest}")).map_err(|error| AddressError::Malformed {
                 address: written(),
                 why: error.to_string(),

@@ -6,7 +6,8 @@
 //! * `hub`: joins mesh, store and sockets; `loader`, `admission`, `allowance` and `turns` serve it
 //! * [`publish`]: from a submission to a durable, registered record
 //! * [`relay`]: the graph as the HTTP API of a relay reads and writes it
-//! * `registry`: the souls by which nodes find each other's records
+//! * `registry`: the souls by which nodes find each other's records; `deletions`: those by which deployed
+//!   nodes say what was deleted
 //! * `sync`: discovery of other nodes' records, from a hint to a verified copy
 //! * `indexer`: keeps the index in step with the store's feed
 //! * [`health`], `metrics`, `peers`: what the node says of itself
@@ -17,6 +18,7 @@ mod admission;
 mod allowance;
 mod clock;
 pub mod config;
+mod deletions;
 mod document;
 pub mod health;
 mod hub;

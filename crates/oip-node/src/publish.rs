@@ -13,9 +13,10 @@ use tokio::sync::Mutex;
 
 use crate::clock;
 use crate::config::PrivacyDefault;
+use crate::deletions;
 use crate::hub::HubHandle;
 use crate::metrics::Metrics;
-use crate::registry::{Registration, Registry};
+use crate::registry::{Registration, Registry, Writes};
 use crate::sync::judge::{signed_ms, signer_mark};
 
 /// A record that is durable.
@@ -153,6 +154,8 @@ impl Publisher {
                 at_ms: built.order.at_ms,
             });
             let (did, document) = (built.did.clone(), built.document.clone());
+            let mut registered = registered;
+            registered.extend(self.cleared(&soul)?);
             if self.keep(built, registered, held).await? == Kept::Superseded {
                 continue;
             }
@@ -186,14 +189,30 @@ impl Publisher {
                     publish::tombstone(&existing, &record_type, context)
                 })
                 .await?;
-            let unregistered = self
-                .registry
-                .unregister(&self.node_id, &held.record_type, &soul);
+            let mut unregistered =
+                self.registry
+                    .unregister(&self.node_id, &held.record_type, &soul);
+            // For deployed nodes, which know no tombstones.
+            let by = &self.key.creator().public_key;
+            unregistered.extend(deletions::mark(&soul, by, built.order.at_ms));
             if self.keep(built, unregistered, Some(held)).await? == Kept::Done {
                 return Ok(Deleted { did: did.clone() });
             }
         }
         Err(PublishError::Busy.into())
+    }
+
+    /// The writes that clear a deletion mark of what is published anew: deployed nodes would pass it over
+    /// for ever.
+    fn cleared(&self, soul: &Soul) -> Result<Writes, PublishError> {
+        let Some(flag) = deletions::flag(soul) else {
+            return Ok(Vec::new());
+        };
+        let marked = self.store.value(&deletions::index(), &flag)?;
+        Ok(match marked {
+            Some((_, gun::Value::Bool(true))) => deletions::clear(soul),
+            _ => Vec::new(),
+        })
     }
 
     fn turn(&self, soul: &Soul) -> &Mutex<()> {
@@ -244,7 +263,7 @@ impl Publisher {
     async fn keep(
         &self,
         built: Built,
-        registry: crate::registry::Writes,
+        registry: Writes,
         held: Option<RecordRow>,
     ) -> Result<Kept, PublishError> {
         let now_ms = clock::wall_ms();

@@ -194,6 +194,11 @@ impl DeployedNode {
         graph.put(DELETIONS, Value::Object(flags));
     }
 
+    /// Has an index show one entry itself in place of a link to it, as the origin design does.
+    pub fn show_targets(&self, index: &str, soul: &str, entry: Value) {
+        lock(&self.shared.graph).set(index, soul, entry);
+    }
+
     /// Puts data as any client may.
     pub fn put(&self, soul: &str, data: Value) {
         lock(&self.shared.graph).put(soul, data);

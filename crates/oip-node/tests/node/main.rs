@@ -13,6 +13,7 @@ mod healing;
 mod lifecycle;
 mod migrate;
 mod privacy;
+mod pulling;
 mod quotas;
 mod refusals;
 mod restore;

@@ -28,6 +28,12 @@ impl Graph {
         }
     }
 
+    /// Sets a value as it is, an object too.
+    pub fn set(&mut self, soul: &str, key: &str, value: Value) {
+        let node = self.nodes.entry(soul.to_owned()).or_default();
+        node.insert(key.to_owned(), value);
+    }
+
     /// Takes a node away, as a disk that was lost does.
     pub fn lose(&mut self, soul: &str) {
         self.nodes.remove(soul);
