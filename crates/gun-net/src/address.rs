@@ -294,7 +294,11 @@ fn transport_of(
     written_scheme: &str,
     written: &impl Fn() -> String,
 ) -> Result<Transport, AddressError> {
-    let parts: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> = url
+        .path()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
     match parts.iter().position(|part| *part == PULL_PATH) {
         None => Ok(Transport::WebSocket),
         Some(_) if written_scheme.starts_with("ws") => Err(AddressError::NoWebSocket(written())),
@@ -383,7 +387,10 @@ mod tests {
         ] {
             let peer = PeerAddress::parse(written).unwrap();
             assert_eq!(peer.as_str(), expected, "{written}");
-            assert_eq!((peer.transport(), peer.security()), (Transport::Pull, security));
+            assert_eq!(
+                (peer.transport(), peer.security()),
+                (Transport::Pull, security)
+            );
         }
         let peer = PeerAddress::parse("https://node.example/gun-relay").unwrap();
         assert_eq!(peer.port(), 443);
@@ -409,7 +416,10 @@ mod tests {
             ("ws://relay.example:0", "name the port"),
             ("ws://0.0.0.0:8765", "name the peer's host"),
             ("ws://[::]:8765/gun", "name the peer's host"),
-            ("wss://node.example/gun-relay", "write http://host:3005/gun-relay"),
+            (
+                "wss://node.example/gun-relay",
+                "write http://host:3005/gun-relay",
+            ),
             ("https://node.example/gun-relay/get", "let it end there"),
         ] {
             let shown = normal(written);

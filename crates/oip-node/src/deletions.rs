@@ -74,10 +74,7 @@ pub(crate) fn clear(soul: &Soul) -> Writes {
         return Vec::new();
     };
     let fields = ["deletedAt", "deletedBy", "timestamp", "did"].map(|name| (name, Value::Null));
-    vec![
-        (entry, named(fields)),
-        (index(), vec![(flag, Value::Null)]),
-    ]
+    vec![(entry, named(fields)), (index(), vec![(flag, Value::Null)])]
 }
 
 fn named<const N: usize>(fields: [(&str, Value); N]) -> Vec<(Key, Value)> {

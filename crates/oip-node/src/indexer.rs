@@ -164,10 +164,7 @@ impl Indexer {
             return Ok(None);
         };
         let did = Did::from_soul(soul).to_string();
-        if row.deleted
-            || !self.types.wants(&row.record_type)
-            || self.marks.hides(&row)?.is_some()
-        {
+        if row.deleted || !self.types.wants(&row.record_type) || self.marks.hides(&row)?.is_some() {
             return Ok(Some(IndexOp::Delete { did }));
         }
         *bytes += row.oip.len() + row.data.as_ref().map_or(0, |data| data.len());

@@ -10,6 +10,7 @@
 //!   nodes say what was deleted
 //! * `sync`: discovery of other nodes' records, from a hint to a verified copy
 //! * `indexer`: keeps the index in step with the store's feed
+//! * [`explain`]: everything that was decided about one record
 //! * [`health`], `metrics`, `peers`: what the node says of itself
 //! * [`migrate`]: takes over what other programs stored, while no node runs; `storage` opens the
 //!   store for both
@@ -20,6 +21,7 @@ mod clock;
 pub mod config;
 mod deletions;
 mod document;
+pub mod explain;
 pub mod health;
 mod hub;
 mod indexer;

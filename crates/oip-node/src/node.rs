@@ -73,6 +73,7 @@ struct Inner {
     peers: Arc<Peers>,
     metrics: Arc<Metrics>,
     marks: Arc<Marks>,
+    judge: Judge,
     publisher: Publisher,
     sweeper: Arc<Sweeper>,
     key: Arc<CreatorKey>,
@@ -275,15 +276,15 @@ impl Node {
             metrics: Arc::clone(&metrics),
             ahead: AtomicU64::new(0),
         });
+        let judge = Judge {
+            store: store.clone(),
+            registry: Arc::clone(&registry),
+            types: config.types.clone(),
+            signatures: config.sync.signatures,
+        };
         let mut pullers = Vec::new();
         let (new_types, new_type_queue) = mpsc::channel(NEW_TYPES_MAX);
         if config.sync.mode == SyncMode::On {
-            let judge = Judge {
-                store: store.clone(),
-                registry: Arc::clone(&registry),
-                types: config.types.clone(),
-                signatures: config.sync.signatures,
-            };
             let healer = Healer {
                 judge: judge.clone(),
                 hub: hub.clone(),
@@ -292,7 +293,7 @@ impl Node {
                 turns: Turns::default(),
             };
             let intake = Arc::new(Intake {
-                judge,
+                judge: judge.clone(),
                 healer: Arc::new(healer),
                 marks: Arc::clone(&marks),
                 quotas: config.quotas,
@@ -384,6 +385,7 @@ impl Node {
             peers,
             metrics,
             marks,
+            judge,
             publisher,
             sweeper,
             key,
@@ -468,6 +470,11 @@ impl Node {
                 .map_err(|source| ReadError::Damaged { did, source })
         })
         .await
+    }
+
+    /// What explaining a record looks at.
+    pub(crate) fn parts_to_explain(&self) -> (&Store, &Judge, &Marks) {
+        (&self.inner.store, &self.inner.judge, &self.inner.marks)
     }
 
     /// Searches the index.

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use crate::clock;
 use crate::config::PrivacyDefault;
 use crate::deletions;
+use crate::explain;
 use crate::hub::HubHandle;
 use crate::metrics::Metrics;
 use crate::registry::{Registration, Registry, Writes};
@@ -267,7 +268,7 @@ impl Publisher {
         held: Option<RecordRow>,
     ) -> Result<Kept, PublishError> {
         let now_ms = clock::wall_ms();
-        let soul = built.soul.clone();
+        let (soul, is_deleted) = (built.soul.clone(), built.deleted);
         let writes = built.entries.iter().cloned().chain(registry);
         let mut ops = vec![Op::ExpectRecord {
             soul: soul.clone(),
@@ -299,6 +300,14 @@ impl Publisher {
                 value: vec![1],
             });
         }
+        let what = if is_deleted { "deleted" } else { "published" };
+        ops.extend(explain::note(
+            &self.store,
+            &soul,
+            what,
+            "by this node",
+            None,
+        ));
         // What was just written here need not be looked at as if a peer had brought it.
         ops.push(Op::WantedRemove(soul));
         match self.store.commit(Transaction { ops }, now_ms).await {

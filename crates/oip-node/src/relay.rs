@@ -75,7 +75,12 @@ impl Relay {
     #[must_use]
     pub fn links(&self) -> Vec<LinkStatus> {
         let pulled = self.parts.pulled.iter().map(|peer| peer.status());
-        self.parts.network.links().into_iter().chain(pulled).collect()
+        self.parts
+            .network
+            .links()
+            .into_iter()
+            .chain(pulled)
+            .collect()
     }
 
     /// How many peers have dialled this node.

@@ -70,7 +70,10 @@ pub(crate) fn graph_of(
     let at_ms = u64::try_from(accepted.order.at_ms).unwrap_or(0);
     // 0 is no state that peers take.
     let state = State::from_millis(at_ms.clamp(1, now_ms));
-    let data = accepted.data_text.as_deref().map_or(Value::Null, Value::text);
+    let data = accepted
+        .data_text
+        .as_deref()
+        .map_or(Value::Null, Value::text);
     let values = [("data", data), ("oip", Value::text(&*accepted.oip_text))];
     let values = values.into_iter();
     let values: Vec<(Key, Value)> = values

@@ -108,7 +108,11 @@ pub(super) enum Ended {
 
 impl Intake {
     /// Runs until cancelled; what is under way then is finished.
-    pub(crate) async fn run(self: Arc<Self>, mut notices: mpsc::Receiver<Noticed>, cancel: CancellationToken) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut notices: mpsc::Receiver<Noticed>,
+        cancel: CancellationToken,
+    ) {
         let mut running = Running {
             intake: self,
             active: HashSet::new(),

@@ -159,7 +159,9 @@ impl Judge {
     ) -> Result<Judgement, ReadError> {
         let held = self.store.record(soul)?;
         Ok(match self.weigh(soul, raw, held.as_ref(), now_ms)? {
-            Weighed::Refused { reject, texts } => refused(reject, texts, None, Asked::Already, soul),
+            Weighed::Refused { reject, texts } => {
+                refused(reject, texts, None, Asked::Already, soul)
+            }
             Weighed::Unwanted => Judgement::Unwanted,
             Weighed::Newer(accepted) => Judgement::Take {
                 accepted,

@@ -16,6 +16,7 @@ use oip_store::{Op, QuarantineRow, ReadError, RecordRow, Store, Transaction, Wri
 
 use super::judge::did_of;
 use crate::clock;
+use crate::explain;
 use crate::metrics::Metrics;
 
 /// The reason under which the quarantine lists what is hidden.
@@ -88,6 +89,27 @@ impl Marks {
             .await;
     }
 
+    /// Records that a mark of this peer hides, as far as one look reaches.
+    pub(crate) fn hidden_by(&self, peer: &str) -> Vec<Soul> {
+        let mut hidden = Vec::new();
+        let mut after = None;
+        while hidden.len() < PAGE {
+            let Ok(page) = self.store.quarantine(after.as_ref(), PAGE) else {
+                return hidden;
+            };
+            let is_last = page.len() < PAGE;
+            after = page.last().map(|row| row.soul.clone());
+            let rows = page.into_iter();
+            let by_peer =
+                rows.filter(|row| row.reason == REASON && row.source.as_deref() == Some(peer));
+            hidden.extend(by_peer.map(|row| row.soul));
+            if is_last {
+                break;
+            }
+        }
+        hidden
+    }
+
     /// Shows again what only peers hid that are configured no more.
     pub(crate) async fn look_again(&self) -> Result<(), ReadError> {
         let mut after = None;
@@ -138,8 +160,13 @@ impl Marks {
         if held.is_none() && self.ahead.fetch_add(1, Ordering::Relaxed) >= AHEAD_MAX {
             return Ok(());
         }
+        // The quarantine tells what was hidden when other peers were configured.
+        let listed = self.store.quarantined(soul).map_err(read)?;
         let was_hidden = match &held {
-            Some(held) => self.hides(held).map_err(read)?.is_some(),
+            Some(held) => {
+                self.hides(held).map_err(read)?.is_some()
+                    || listed.is_some_and(|row| row.reason == REASON)
+            }
             None => false,
         };
         let mut ops = vec![
@@ -168,6 +195,15 @@ impl Marks {
                 None => {}
             }
             if is_hidden != was_hidden {
+                let (what, why, peer) = match by {
+                    Some((peer, until_ms)) => (
+                        "hidden",
+                        format!("a deletion mark up to {until_ms}"),
+                        Some(peer.clone()),
+                    ),
+                    None => ("shown", "no deletion mark counts any more".to_owned(), None),
+                };
+                ops.extend(explain::note(&self.store, soul, what, why, peer));
                 // At the head of the feed again, where the index sees it.
                 ops.push(Op::PutRecord(held));
             }
@@ -181,7 +217,11 @@ impl Marks {
                 self.metrics.hidden.inc();
                 tracing::info!(event = "recordHidden", did, "a deletion mark hides {did}");
             } else {
-                tracing::info!(event = "recordShown", did, "no deletion mark hides {did} any more");
+                tracing::info!(
+                    event = "recordShown",
+                    did,
+                    "no deletion mark hides {did} any more"
+                );
             }
         }
         Ok(())

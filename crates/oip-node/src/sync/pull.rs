@@ -268,7 +268,9 @@ impl Puller {
     fn types_of(&self, directory: Option<Map<String, Value>>) -> BTreeSet<String> {
         let named = directory.unwrap_or_default();
         let named = named.into_iter().map(|(record_type, _)| record_type);
-        let deployed = DEPLOYED_TYPES.iter().map(|record_type| (*record_type).to_owned());
+        let deployed = DEPLOYED_TYPES
+            .iter()
+            .map(|record_type| (*record_type).to_owned());
         named
             .take(TYPES_MAX)
             .chain(deployed)
@@ -278,7 +280,9 @@ impl Puller {
 
     fn collect_index(
         &self,
-        read: Option<Result<(String, Result<Option<Map<String, Value>>, PullError>), tokio::task::JoinError>>,
+        read: Option<
+            Result<(String, Result<Option<Map<String, Value>>, PullError>), tokio::task::JoinError>,
+        >,
         round: &mut Round,
     ) {
         match read {
@@ -514,6 +518,18 @@ impl Puller {
         let Some(flags) = self.read_index(&deletions::index(), effort).await? else {
             return Ok(());
         };
+        // A flag that is not shown may only be one that a cold relay has not read: its entry decides.
+        for soul in self.marks.hidden_by(&self.label()) {
+            let flag = deletions::flag(&soul);
+            if flag.is_some_and(|flag| flags.get(flag.as_str()) == Some(&Value::Bool(true))) {
+                continue;
+            }
+            if let Some(entry) = deletions::entry(&soul)
+                && self.read_node(&entry).await?.is_none()
+            {
+                self.marks.clear(&soul, &self.label()).await;
+            }
+        }
         for (did, flag) in flags {
             let Some(soul) = deletions::soul_of(&did).filter(|_| flag == Value::Bool(true)) else {
                 continue;

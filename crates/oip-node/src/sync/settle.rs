@@ -9,17 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gun::Soul;
-use oip_record::{Raw, Reject, Verification};
 use oip_record::limits::FUTURE_MS_MAX;
 use oip_record::order::SignatureClass;
+use oip_record::{Accepted, Raw, Reject, Verification};
 use oip_store::{Committed, Op, QuarantineRow, RecordRow, Transaction, WantedRow, WriteError};
 
 use super::heal::{Turn, is_healable};
-use super::marks;
 use super::intake::{Ended, Intake, LOOK};
 use super::judge::{Asked, Judgement, data_mark, did_of, row_of, signed_ms, signer_mark};
+use super::marks;
 use crate::admission;
 use crate::clock;
+use crate::explain;
 
 /// Wait before a soul that no peer had is asked for again: 1 s, doubled each time …
 const RETRY_MS: u64 = 1_000;
@@ -240,8 +241,16 @@ impl Intake {
                         value: vec![1],
                     });
                 }
-                ops.push(Op::QuarantineRemove(row.soul));
+                ops.push(Op::QuarantineRemove(row.soul.clone()));
                 let verification = accepted.verification;
+                let (what, why) = taken(&accepted, held.is_some());
+                ops.extend(explain::note(
+                    &self.judge.store,
+                    &row.soul,
+                    what,
+                    why,
+                    source.clone(),
+                ));
                 let seen_ms = held.map_or(now_ms, |held| held.first_seen_ms);
                 let record = row_of(*accepted, source, seen_ms);
                 let kept = if record.deleted {
@@ -297,6 +306,17 @@ impl Intake {
                         "refused {did}: {reject}"
                     );
                 }
+                // Of what is not held, the quarantine tells.
+                let noted = heal.as_ref().and_then(|_| {
+                    let store = &self.judge.store;
+                    explain::note(
+                        store,
+                        &row.soul,
+                        "refused",
+                        reject.to_string(),
+                        source.clone(),
+                    )
+                });
                 let heal_ms = self.heal_or_wait(&row, heal.as_deref(), now_ms, outcome);
                 // Only time cures a stamp ahead of ours; a torn record is written again by its owner.
                 let due_ms = match &*reject {
@@ -323,9 +343,9 @@ impl Intake {
                     (None, Some(due_ms)) => put_off(row, due_ms, WAITS_TO_HEAL),
                     (None, None) => done,
                 };
-                outcome
-                    .ops
-                    .push((vec![Op::QuarantineAdd(entry), next], Kept::Nothing));
+                let mut ops = vec![Op::QuarantineAdd(entry), next];
+                ops.extend(noted);
+                outcome.ops.push((ops, Kept::Nothing));
             }
             Judgement::Contested(accepted) => {
                 self.metrics.reject_record("contested", signed_ms(now_ms));
@@ -337,10 +357,12 @@ impl Intake {
                     accepted.data_text.map(Into::into),
                     Some(accepted.oip_text.into()),
                 );
+                let store = &self.judge.store;
+                let noted = explain::note(store, &row.soul, "contested", &*detail, source.clone());
                 let entry = quarantined(&row, "contested", detail, source, now_ms, None, texts);
-                outcome
-                    .ops
-                    .push((vec![Op::QuarantineAdd(entry), done], Kept::Nothing));
+                let mut ops = vec![Op::QuarantineAdd(entry), done];
+                ops.extend(noted);
+                outcome.ops.push((ops, Kept::Nothing));
             }
         }
     }
@@ -408,6 +430,25 @@ impl Intake {
         }
         all
     }
+}
+
+/// What a taken version is called in notes.
+fn taken(accepted: &Accepted, is_edit: bool) -> (&'static str, String) {
+    let what = if accepted.deleted { "deleted" } else { "taken" };
+    let version = accepted
+        .indexed_at
+        .as_ref()
+        .map_or("without a time", |stamp| stamp.as_str());
+    let place = if is_edit {
+        ", in place of the one held"
+    } else {
+        ""
+    };
+    let why = format!(
+        "version {version}, {}{place}",
+        accepted.verification.label()
+    );
+    (what, why)
 }
 
 #[derive(Default)]

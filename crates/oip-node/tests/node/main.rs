@@ -11,6 +11,7 @@ mod filters;
 mod future;
 mod healing;
 mod lifecycle;
+mod marks;
 mod migrate;
 mod privacy;
 mod pulling;

@@ -163,7 +163,9 @@ async fn entries_that_lead_nowhere_hide_no_others() {
 async fn the_parts_that_a_cold_relay_shows_of_its_index_are_put_together() {
     let peer = deployed().await;
     let author = Author::new(7);
-    let records: Vec<_> = (0..40).map(|n| plain(&author, &format!("r{n:02}"))).collect();
+    let records: Vec<_> = (0..40)
+        .map(|n| plain(&author, &format!("r{n:02}")))
+        .collect();
     records.iter().for_each(|record| peer.publish(record));
     let index = "oip:registry:index:post".to_owned();
     // As observed after a restart, a fiftieth of it; and never the whole at once.
@@ -199,7 +201,11 @@ async fn a_peer_that_is_down_is_left_alone_and_shown_and_read_when_it_is_back() 
     peer.set(|faults| faults.down = true);
     let (health, view) = state("connecting").await;
     assert!(view.last_error.is_some() && view.attempts > 0, "{view:?}");
-    assert!(health.reasons[0].contains(&peer.base()), "{:?}", health.reasons);
+    assert!(
+        health.reasons[0].contains(&peer.base()),
+        "{:?}",
+        health.reasons
+    );
     let second = plain(&author, "second");
     peer.publish(&second);
     peer.set(|faults| faults.down = false);
@@ -291,9 +297,8 @@ async fn a_changed_entry_is_read_again_where_the_index_shows_times() {
     let peer = deployed().await;
     let author = Author::new(7);
     let now = now_ms();
-    let of = |name: &str, at_ms: u64| {
-        record(&author.key, "edited", text(name).to_string(), at_ms, None)
-    };
+    let of =
+        |name: &str, at_ms: u64| record(&author.key, "edited", text(name).to_string(), at_ms, None);
     let direct = |record: &DeployedRecord, at_ms: u64| {
         // Entries in the index itself, as the origin design has them: a text that reads as such.
         json!({"soul": record.soul, "nodeId": "n", "timestamp": at_ms})
@@ -305,7 +310,11 @@ async fn a_changed_entry_is_read_again_where_the_index_shows_times() {
     let second = of("second", now - 30_000);
     peer.publish(&second);
     // A link says nothing of its target; a peer that shows the target itself does.
-    peer.show_targets("oip:registry:index:post", &second.soul, direct(&second, now - 30_000));
+    peer.show_targets(
+        "oip:registry:index:post",
+        &second.soul,
+        direct(&second, now - 30_000),
+    );
     let did = did(&second);
     eventually("the edit", || async {
         node.found(&did)

@@ -303,7 +303,8 @@ fn the_answer_of_a_deployed_relay_is_read() {
 #[test]
 fn linked_nodes_that_a_relay_shows_one_by_one_make_a_whole_record() {
     let link = |soul: &str| json!({"#": soul});
-    let record = json!({"data": link("a:b/data"), "oip": link("a:b/oip"), "meta": link("a:b/meta")});
+    let record =
+        json!({"data": link("a:b/data"), "oip": link("a:b/oip"), "meta": link("a:b/meta")});
     let shown = |soul: &Soul| match soul.as_str() {
         "a:b/data" => Some(json!({"basic": link("a:b/data/basic")})),
         "a:b/data/basic" => Some(json!({"name": "Nested", "tagItems": "[\"t\"]", "gone": null})),
@@ -316,7 +317,10 @@ fn linked_nodes_that_a_relay_shows_one_by_one_make_a_whole_record() {
         raw.data_text.as_deref(),
         Some("{\"basic\":{\"name\":\"Nested\",\"tagItems\":\"[\\\"t\\\"]\"}}")
     );
-    assert_eq!(raw.oip_text, "{\"ver\":\"0.8.0\",\"creator\":{\"publicKey\":\"PK\"}}");
+    assert_eq!(
+        raw.oip_text,
+        "{\"ver\":\"0.8.0\",\"creator\":{\"publicKey\":\"PK\"}}"
+    );
     let without = |gone: &'static str| {
         from_relay_json(&record, move |soul| {
             shown(soul).filter(|_| soul.as_str() != gone)

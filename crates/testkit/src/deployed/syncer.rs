@@ -116,8 +116,13 @@ impl Syncer {
 
     /// One cycle over all types.
     pub async fn cycle(&mut self) -> CycleReport {
+        self.cycle_over(&TYPES).await
+    }
+
+    /// One cycle over some types.
+    pub async fn cycle_over(&mut self, types: &[&str]) -> CycleReport {
         let mut report = CycleReport::default();
-        for record_type in TYPES {
+        for record_type in types.iter().copied() {
             let fresh = |at: &Instant| at.elapsed() < MISSING_INDEX;
             if self.missing.get(record_type).is_some_and(fresh) {
                 continue;
@@ -173,8 +178,7 @@ impl Syncer {
     ) -> Result<Option<Map<String, Value>>, GaveUp> {
         match &mut self.source {
             Source::Http(base) => {
-                let mut url =
-                    reqwest::Url::parse(&format!("{base}/get")).map_err(|_| GaveUp)?;
+                let mut url = reqwest::Url::parse(&format!("{base}/get")).map_err(|_| GaveUp)?;
                 url.query_pairs_mut().append_pair("soul", soul);
                 let request = self.http.get(url).timeout(patience);
                 let response = request.send().await.map_err(|_| GaveUp)?;
