@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::address::PeerAddress;
+use crate::address::{PeerAddress, Transport};
 use crate::dialer::{self, Dial};
 use crate::link::{CloseCause, Link};
 use crate::meter::{Clock, Meter, Meters};
@@ -31,7 +31,7 @@ const INBOUND_BYTES_MAX: usize = 40 << 20;
 /// How the network is set up.
 #[derive(Debug, Clone)]
 pub struct NetConfig {
-    /// Peers to dial.
+    /// Peers to dial. Those that are pulled over HTTP are left to [`crate::pull`].
     pub peers: Vec<PeerAddress>,
     /// Where this node's own relay listens, so that it never dials itself.
     pub listening: Vec<SocketAddr>,
@@ -272,6 +272,7 @@ impl Network {
         let clock = Clock::start();
         let dials = config.peers.iter().cloned();
         let dials = dials
+            .filter(|address| address.transport() == Transport::WebSocket)
             .map(|address| Arc::new(Dial::new(address, clock.now_ms())))
             .collect();
         let inner = Arc::new(Inner {

@@ -72,6 +72,8 @@ pub(crate) enum HubEvent {
 pub(crate) struct Noticed {
     pub notice: Notice,
     pub peer: Option<PeerId>,
+    /// The state of the value that says so, in ms since 1970.
+    pub at_ms: u64,
 }
 
 /// How a question to one peer ended.
@@ -519,7 +521,13 @@ impl Running {
                 };
                 if notice.is_wanted(&self.hub.types) {
                     // Full: the wanted table has it, and the next look at the table finds it.
-                    let _ = self.hub.notices.try_send(Noticed { notice, peer });
+                    let at_ms = entry.state.as_f64().max(0.0) as u64;
+                    let noticed = Noticed {
+                        notice,
+                        peer,
+                        at_ms,
+                    };
+                    let _ = self.hub.notices.try_send(noticed);
                 }
             }
         }

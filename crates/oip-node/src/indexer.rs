@@ -17,6 +17,7 @@ use crate::clock;
 use crate::config::TypeFilter;
 use crate::document;
 use crate::metrics::Metrics;
+use crate::sync::marks::Marks;
 
 /// Records per index commit: large enough to spread the cost of a commit, small enough that a
 /// first sync becomes searchable as it goes and that a batch stays within some megabytes.
@@ -37,6 +38,7 @@ pub(crate) struct Indexer {
     pub index: Arc<dyn Index>,
     pub types: TypeFilter,
     pub metrics: Arc<Metrics>,
+    pub marks: Arc<Marks>,
     /// The position reached, for lag and for those who wait for a record to be searchable.
     pub reached: watch::Sender<u64>,
 }
@@ -162,7 +164,7 @@ impl Indexer {
             return Ok(None);
         };
         let did = Did::from_soul(soul).to_string();
-        if row.deleted || !self.types.wants(&row.record_type) {
+        if row.deleted || !self.types.wants(&row.record_type) || self.marks.hides(&row)?.is_some() {
             return Ok(Some(IndexOp::Delete { did }));
         }
         *bytes += row.oip.len() + row.data.as_ref().map_or(0, |data| data.len());

@@ -6,9 +6,11 @@
 //! * `hub`: joins mesh, store and sockets; `loader`, `admission`, `allowance` and `turns` serve it
 //! * [`publish`]: from a submission to a durable, registered record
 //! * [`relay`]: the graph as the HTTP API of a relay reads and writes it
-//! * `registry`: the souls by which nodes find each other's records
+//! * `registry`: the souls by which nodes find each other's records; `deletions`: those by which deployed
+//!   nodes say what was deleted
 //! * `sync`: discovery of other nodes' records, from a hint to a verified copy
 //! * `indexer`: keeps the index in step with the store's feed
+//! * [`explain`]: everything that was decided about one record
 //! * [`health`], `metrics`, `peers`: what the node says of itself
 //! * [`migrate`]: takes over what other programs stored, while no node runs; `storage` opens the
 //!   store for both
@@ -17,7 +19,9 @@ mod admission;
 mod allowance;
 mod clock;
 pub mod config;
+mod deletions;
 mod document;
+pub mod explain;
 pub mod health;
 mod hub;
 mod indexer;

@@ -16,6 +16,11 @@ struct Reason {
     reason: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Standing {
+    signature: String,
+}
+
 /// All counters of one node.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -26,6 +31,7 @@ pub(crate) struct Metrics {
     pub skipped: Counter,
     pub fetches: Counter,
     pub healed: Counter,
+    pub hidden: Counter,
     pub errors: Counter,
     pub told: Counter,
     pub indexed: Counter,
@@ -33,6 +39,7 @@ pub(crate) struct Metrics {
     pub index_failures: Counter,
     rejected_messages: Family<Reason, Counter>,
     rejected_records: Family<Reason, Counter>,
+    verifications: Family<Standing, Counter>,
     relay_refused: Family<Reason, Gauge>,
     records: Gauge,
     wanted: Gauge,
@@ -92,6 +99,10 @@ impl Metrics {
             "records_healed",
             "Invalid overwrites answered with the verified version",
         );
+        let hidden = counter(
+            "records_hidden",
+            "Records that a deployed node's deletion mark began to hide",
+        );
         let errors = counter("sync_errors", "Records that could not be taken");
         let told = counter("records_told", "Own records acknowledged by a dialled peer");
         let indexed = counter("index_operations", "Operations applied to the index");
@@ -128,8 +139,15 @@ impl Metrics {
             "Records that were refused",
             rejected_records.clone(),
         );
+        let verifications = Family::<Standing, Counter>::default();
+        registry.register(
+            "records_by_signature",
+            "Record versions of other nodes that were kept, by what is known about their signature",
+            verifications.clone(),
+        );
         Self {
             registry,
+            verifications,
             discovered,
             synced,
             deleted,
@@ -137,6 +155,7 @@ impl Metrics {
             skipped,
             fetches,
             healed,
+            hidden,
             errors,
             told,
             indexed,
@@ -188,6 +207,14 @@ impl Metrics {
                 reason: reason.to_owned(),
             })
             .inc();
+    }
+
+    /// Counts a kept record by what is known about its signature.
+    pub(crate) fn verification(&self, label: &str) {
+        let standing = Standing {
+            signature: label.to_owned(),
+        };
+        self.verifications.get_or_create(&standing).inc();
     }
 
     /// The OpenMetrics text.

@@ -6,11 +6,12 @@ mod report;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
-use gun_net::{NetConfig, Network, Router, ServeOptions, ServeStats};
+use gun_net::{NetConfig, Network, PullPeer, Router, ServeOptions, ServeStats, Transport};
 use oip_index::embedded::EmbeddedIndex;
 use oip_index::{Index, IndexError, Page, Query};
 use oip_record::{Creator, CreatorKey, Did, Submission};
@@ -36,6 +37,8 @@ use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
 use crate::sync::judge::Judge;
 use crate::sync::links::Links;
+use crate::sync::marks::Marks;
+use crate::sync::pull::Puller;
 use crate::sync::settle::LogBudget;
 use crate::sync::sweep::{SweepReport, Sweeper};
 use crate::sync::uplink::Uplink;
@@ -69,6 +72,8 @@ struct Inner {
     network: Network,
     peers: Arc<Peers>,
     metrics: Arc<Metrics>,
+    marks: Arc<Marks>,
+    judge: Judge,
     publisher: Publisher,
     sweeper: Arc<Sweeper>,
     key: Arc<CreatorKey>,
@@ -119,6 +124,9 @@ pub enum StartError {
     /// A configured peer is this node.
     #[error(transparent)]
     Peer(#[from] gun_net::AddressError),
+    /// Peers can't be asked over HTTP.
+    #[error(transparent)]
+    Pull(#[from] gun_net::pull::SetUpError),
     /// The registry root can't name anything in the graph.
     #[error(
         "the registry root `{0}` can't be used: set GUN_REGISTRY_ROOT to letters, digits, `:`, `-` or `_`, such as oip:registry"
@@ -231,8 +239,10 @@ impl Node {
         };
         let (hub, hub_task) = hub.start(net_event_queue, accepting.clone());
         accepting_tasks.spawn(hub_task);
+        let pulled = pull_peers(&config)?;
         let relay = Relay::new(RelayParts {
             store: store.clone(),
+            pulled: pulled.clone(),
             hub: hub.clone(),
             network: network.clone(),
             registry: Arc::clone(&registry),
@@ -260,23 +270,21 @@ impl Node {
             accepting.clone(),
         ));
 
-        let sweeper = Arc::new(Sweeper {
+        let marks = Arc::new(Marks {
             store: store.clone(),
-            hub: hub.clone(),
-            peers: Arc::clone(&peers),
+            configured: config.peers.iter().map(ToString::to_string).collect(),
+            metrics: Arc::clone(&metrics),
+            ahead: AtomicU64::new(0),
+        });
+        let judge = Judge {
+            store: store.clone(),
             registry: Arc::clone(&registry),
             types: config.types.clone(),
-            metrics: Arc::clone(&metrics),
-            running: Mutex::new(()),
-        });
+            signatures: config.sync.signatures,
+        };
+        let mut pullers = Vec::new();
         let (new_types, new_type_queue) = mpsc::channel(NEW_TYPES_MAX);
         if config.sync.mode == SyncMode::On {
-            let judge = Judge {
-                store: store.clone(),
-                registry: Arc::clone(&registry),
-                types: config.types.clone(),
-                signatures: config.sync.signatures,
-            };
             let healer = Healer {
                 judge: judge.clone(),
                 hub: hub.clone(),
@@ -284,16 +292,43 @@ impl Node {
                 metrics: Arc::clone(&metrics),
                 turns: Turns::default(),
             };
-            let intake = Intake {
-                judge,
+            let intake = Arc::new(Intake {
+                judge: judge.clone(),
                 healer: Arc::new(healer),
+                marks: Arc::clone(&marks),
+                quotas: config.quotas,
                 hub: hub.clone(),
                 peers: Arc::clone(&peers),
                 metrics: Arc::clone(&metrics),
                 log: LogBudget::default(),
                 new_types,
-            };
+            });
+            let interval = Duration::from_millis(config.sync.interval_ms);
+            for peer in pulled {
+                let puller = Arc::new(Puller::new(
+                    peer,
+                    Arc::clone(&intake),
+                    Arc::clone(&marks),
+                    Arc::clone(&registry),
+                    config.types.clone(),
+                ));
+                accepting_tasks.spawn(Arc::clone(&puller).run(interval, accepting.clone()));
+                pullers.push(puller);
+            }
             accepting_tasks.spawn(intake.run(notice_queue, accepting.clone()));
+        }
+        let sweeper = Arc::new(Sweeper {
+            store: store.clone(),
+            hub: hub.clone(),
+            peers: Arc::clone(&peers),
+            registry: Arc::clone(&registry),
+            types: config.types.clone(),
+            metrics: Arc::clone(&metrics),
+            marks: Arc::clone(&marks),
+            pulled: pullers,
+            running: Mutex::new(()),
+        });
+        if config.sync.mode == SyncMode::On {
             let interval = Duration::from_millis(config.sync.interval_ms);
             accepting_tasks.spawn(Arc::clone(&sweeper).run(interval, accepting.clone()));
         }
@@ -321,9 +356,17 @@ impl Node {
             index: Arc::clone(&index),
             types: config.types.clone(),
             metrics: Arc::clone(&metrics),
+            marks: Arc::clone(&marks),
             reached,
         };
         indexing_tasks.spawn(indexer.run(indexing.clone()));
+
+        let looking = Arc::clone(&marks);
+        accepting_tasks.spawn(async move {
+            if let Err(error) = looking.look_again().await {
+                tracing::error!(%error, "failed to look through what deletion marks hide");
+            }
+        });
 
         let publisher = Publisher::new(
             store.clone(),
@@ -341,6 +384,8 @@ impl Node {
             network,
             peers,
             metrics,
+            marks,
+            judge,
             publisher,
             sweeper,
             key,
@@ -406,7 +451,8 @@ impl Node {
         self.inner.publisher.delete(did).await
     }
 
-    /// The record in index form, read from the store; `None` if it is unknown or deleted.
+    /// The record in index form, read from the store; `None` if it is unknown, deleted, or hidden by a
+    /// deletion mark.
     ///
     /// # Errors
     /// [`ReadError`] if the store fails.
@@ -416,11 +462,19 @@ impl Node {
             let Some(row) = inner.store.record(did.soul())?.filter(|row| !row.deleted) else {
                 return Ok(None);
             };
+            if inner.marks.hides(&row)?.is_some() {
+                return Ok(None);
+            }
             document::of_row(&row)
                 .map(Some)
                 .map_err(|source| ReadError::Damaged { did, source })
         })
         .await
+    }
+
+    /// What explaining a record looks at.
+    pub(crate) fn parts_to_explain(&self) -> (&Store, &Judge, &Marks) {
+        (&self.inner.store, &self.inner.judge, &self.inner.marks)
     }
 
     /// Searches the index.
@@ -491,6 +545,16 @@ impl Node {
         // The sender lives as long as the indexer; a stopping node has nothing to wait for.
         let _ = indexed.wait_for(|reached| *reached >= head).await;
     }
+}
+
+/// The peers that are asked over HTTP; none on a node that does not sync.
+fn pull_peers(config: &NodeConfig) -> Result<Vec<Arc<PullPeer>>, StartError> {
+    let addresses = config.peers.iter();
+    addresses
+        .filter(|address| address.transport() == Transport::Pull)
+        .filter(|_| config.sync.mode == SyncMode::On)
+        .map(|address| Ok(Arc::new(PullPeer::new(address.clone())?)))
+        .collect()
 }
 
 fn guarded(routes: Router, config: &NodeConfig, stats: &ServeStats) -> Router {

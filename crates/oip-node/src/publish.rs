@@ -13,9 +13,11 @@ use tokio::sync::Mutex;
 
 use crate::clock;
 use crate::config::PrivacyDefault;
+use crate::deletions;
+use crate::explain;
 use crate::hub::HubHandle;
 use crate::metrics::Metrics;
-use crate::registry::{Registration, Registry};
+use crate::registry::{Registration, Registry, Writes};
 use crate::sync::judge::{signed_ms, signer_mark};
 
 /// A record that is durable.
@@ -153,6 +155,8 @@ impl Publisher {
                 at_ms: built.order.at_ms,
             });
             let (did, document) = (built.did.clone(), built.document.clone());
+            let mut registered = registered;
+            registered.extend(self.cleared(&soul)?);
             if self.keep(built, registered, held).await? == Kept::Superseded {
                 continue;
             }
@@ -186,14 +190,30 @@ impl Publisher {
                     publish::tombstone(&existing, &record_type, context)
                 })
                 .await?;
-            let unregistered = self
-                .registry
-                .unregister(&self.node_id, &held.record_type, &soul);
+            let mut unregistered =
+                self.registry
+                    .unregister(&self.node_id, &held.record_type, &soul);
+            // For deployed nodes, which know no tombstones.
+            let by = &self.key.creator().public_key;
+            unregistered.extend(deletions::mark(&soul, by, built.order.at_ms));
             if self.keep(built, unregistered, Some(held)).await? == Kept::Done {
                 return Ok(Deleted { did: did.clone() });
             }
         }
         Err(PublishError::Busy.into())
+    }
+
+    /// The writes that clear a deletion mark of what is published anew: deployed nodes would pass it over
+    /// for ever.
+    fn cleared(&self, soul: &Soul) -> Result<Writes, PublishError> {
+        let Some(flag) = deletions::flag(soul) else {
+            return Ok(Vec::new());
+        };
+        let marked = self.store.value(&deletions::index(), &flag)?;
+        Ok(match marked {
+            Some((_, gun::Value::Bool(true))) => deletions::clear(soul),
+            _ => Vec::new(),
+        })
     }
 
     fn turn(&self, soul: &Soul) -> &Mutex<()> {
@@ -244,11 +264,11 @@ impl Publisher {
     async fn keep(
         &self,
         built: Built,
-        registry: crate::registry::Writes,
+        registry: Writes,
         held: Option<RecordRow>,
     ) -> Result<Kept, PublishError> {
         let now_ms = clock::wall_ms();
-        let soul = built.soul.clone();
+        let (soul, is_deleted) = (built.soul.clone(), built.deleted);
         let writes = built.entries.iter().cloned().chain(registry);
         let mut ops = vec![Op::ExpectRecord {
             soul: soul.clone(),
@@ -280,6 +300,14 @@ impl Publisher {
                 value: vec![1],
             });
         }
+        let what = if is_deleted { "deleted" } else { "published" };
+        ops.extend(explain::note(
+            &self.store,
+            &soul,
+            what,
+            "by this node",
+            None,
+        ));
         // What was just written here need not be looked at as if a peer had brought it.
         ops.push(Op::WantedRemove(soul));
         match self.store.commit(Transaction { ops }, now_ms).await {

@@ -17,6 +17,7 @@ use oip_record::Did;
 
 use crate::admission::is_whole_record;
 use crate::config::TypeFilter;
+use crate::deletions;
 
 /// Version written into node entries; deployed readers know no other.
 const OIP_VERSION: &str = "0.8.0";
@@ -92,6 +93,8 @@ pub(crate) enum Notice {
         soul: Soul,
         record_type: Option<String>,
     },
+    /// The deletion registry marks this record, or no longer does.
+    Mark { soul: Soul, is_set: bool },
 }
 
 /// One node's values, to be written with states of our own.
@@ -108,7 +111,8 @@ impl Notice {
             } => filter.wants(record_type),
             Self::Record {
                 record_type: None, ..
-            } => true,
+            }
+            | Self::Mark { .. } => true,
         }
     }
 }
@@ -273,6 +277,9 @@ impl Registry {
                     soul,
                     record_type: None,
                 });
+        }
+        if let Some((soul, is_set)) = deletions::read_change(soul, key, value) {
+            return Some(Notice::Mark { soul, is_set });
         }
         self.read_change(soul, key, value)
     }

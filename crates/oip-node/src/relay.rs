@@ -18,7 +18,7 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-use gun_net::{LinkStatus, Network};
+use gun_net::{LinkStatus, Network, PullPeer};
 use oip_store::Store;
 use tokio_util::task::TaskTracker;
 
@@ -57,6 +57,8 @@ pub(crate) struct RelayParts {
     pub store: Store,
     pub hub: HubHandle,
     pub network: Network,
+    /// Peers that are asked over HTTP, for what is said of links.
+    pub pulled: Vec<Arc<PullPeer>>,
     pub registry: Arc<Registry>,
     pub admission: Admission,
     pub metrics: Arc<Metrics>,
@@ -76,7 +78,13 @@ impl Relay {
     /// The configured peers and how each link stands.
     #[must_use]
     pub fn links(&self) -> Vec<LinkStatus> {
-        self.parts.network.links()
+        let pulled = self.parts.pulled.iter().map(|peer| peer.status());
+        self.parts
+            .network
+            .links()
+            .into_iter()
+            .chain(pulled)
+            .collect()
     }
 
     /// How many peers have dialled this node.

@@ -1,7 +1,8 @@
-//! Test support: real processes and real peers, never mocks.
+//! Test support: real processes and real peers, never mocks of what is under test.
 //!
 //! * [`attack`]: what strangers do to an open relay
 //! * [`honest`]: honest traffic beside it
+//! * [`deployed`]: a deployed node of our own making, where the real one can't be had
 //! * [`poll`]: waiting for a fact within a deadline
 //! * [`process`]: a child process that can't outlive its test
 //! * [`mod@interop`]: whether the outside judges (Node.js with the `gun` package) are here
@@ -14,6 +15,7 @@
 
 pub mod attack;
 pub mod client;
+pub mod deployed;
 pub mod honest;
 pub mod interop;
 pub mod node;
@@ -23,6 +25,7 @@ pub mod raw;
 pub mod relay;
 
 pub use client::GunClient;
+pub use deployed::{DeployedNode, DeployedRecord, Syncer};
 pub use interop::{Interop, interop, node_available};
 pub use node::{NodeOptions, NodeProcess};
 pub use poll::wait_until;

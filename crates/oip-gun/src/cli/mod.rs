@@ -6,6 +6,7 @@
 mod connection;
 mod delete;
 mod demo;
+mod explain;
 mod failure;
 mod get;
 mod inputs;
@@ -69,6 +70,7 @@ enum Verb {
     Status(status::StatusArgs),
     Sync(sync::SyncArgs),
     Delete(delete::DeleteArgs),
+    Explain(explain::ExplainArgs),
     Migrate(migrate::MigrateArgs),
 }
 
@@ -108,6 +110,7 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Status(args) => status::run(args, output).await,
         Verb::Sync(args) => sync::run(args, output).await,
         Verb::Delete(args) => delete::run(args, output).await,
+        Verb::Explain(args) => explain::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
     }
 }

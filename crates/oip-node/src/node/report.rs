@@ -1,6 +1,7 @@
 //! What a node reports of itself: health and metrics, read from its parts at the moment of asking.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gun::mesh::Direction;
@@ -14,6 +15,34 @@ use crate::health::{self, Health, PeerView, Present, RegistryView, SyncMetrics, 
 use crate::metrics::Levels;
 use crate::sync;
 use crate::sync::judge::signed_ms;
+
+/// One peer as health shows it.
+fn view(
+    direction: &'static str,
+    link: LinkStatus,
+    node_id: Option<Arc<str>>,
+    lag: Option<(u64, u64)>,
+) -> PeerView {
+    PeerView {
+        address: link.label,
+        direction,
+        state: match link.phase {
+            LinkPhase::Connected => "connected",
+            LinkPhase::Refused(_) => "refused",
+            _ => "connecting",
+        },
+        node_id: node_id.map(|id| id.to_string()),
+        last_heard_ago_ms: link
+            .last_heard_ms
+            .map(|at| clock::wall_ms().saturating_sub(at)),
+        lag_records: lag.map(|lag| lag.0),
+        lag_seconds: lag.map(|lag| lag.1),
+        last_error: link.last_error,
+        attempts: link.attempts,
+        bytes_in: link.traffic.bytes_in,
+        bytes_out: link.traffic.bytes_out,
+    }
+}
 
 impl Node {
     /// How the node is, at this moment.
@@ -135,31 +164,19 @@ impl Node {
             .into_iter()
             .filter(|link| node_id_of(link).is_some());
         let links = inner.network.links().into_iter().chain(nodes);
+        let pulled = inner.sweeper.pulled.iter().map(|puller| {
+            // Nothing is told to it: it comes and asks.
+            view("pulled", puller.peer.status(), None, None)
+        });
         links
             .map(|link| {
                 let node_id = node_id_of(&link);
                 let dialled = link.direction == Direction::Dialled;
                 let lag = dialled.then(|| self.lag(&link.label)).flatten();
-                PeerView {
-                    address: link.label,
-                    direction: if dialled { "dialled" } else { "accepted" },
-                    state: match link.phase {
-                        LinkPhase::Connected => "connected",
-                        LinkPhase::Refused(_) => "refused",
-                        _ => "connecting",
-                    },
-                    node_id: node_id.map(|id| id.to_string()),
-                    last_heard_ago_ms: link
-                        .last_heard_ms
-                        .map(|at| clock::wall_ms().saturating_sub(at)),
-                    lag_records: lag.map(|lag| lag.0),
-                    lag_seconds: lag.map(|lag| lag.1),
-                    last_error: link.last_error,
-                    attempts: link.attempts,
-                    bytes_in: link.traffic.bytes_in,
-                    bytes_out: link.traffic.bytes_out,
-                }
+                let direction = if dialled { "dialled" } else { "accepted" };
+                view(direction, link, node_id, lag)
             })
+            .chain(pulled)
             .collect()
     }
 

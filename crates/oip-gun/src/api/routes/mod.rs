@@ -2,6 +2,7 @@
 
 pub(super) mod delete_record;
 pub(super) mod description;
+pub(super) mod explain;
 pub(super) mod gun_relay;
 pub(super) mod health;
 pub(super) mod metrics;
