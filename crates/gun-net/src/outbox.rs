@@ -80,15 +80,22 @@ struct Queue {
     crowded: bool,
 }
 
-/// A message taken out to be sent.
-#[derive(Debug)]
-pub(crate) struct Popped {
-    pub(crate) message: Message,
-    /// About the bytes it occupies.
-    pub(crate) weight: usize,
-    /// Whether the outbox was crowded and is so no more.
-    pub(crate) relieved: bool,
+/// What taking messages out did to the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// There was nothing.
+    Nothing,
+    /// There were some.
+    Some,
+    /// And the outbox was crowded, and is so no more.
+    Relieved,
 }
+
+/// Messages taken out at once: the lock is shared with the task that decides about all peers.
+const TAKEN_MAX: usize = 32;
+
+/// Bytes after which no more are taken out at once: what is taken is not counted any more.
+const TAKEN_BYTES_MAX: usize = 64 << 10;
 
 impl Outbox {
     pub(crate) fn new(limits: OutboxLimits, total: Arc<AtomicUsize>) -> Self {
@@ -156,20 +163,30 @@ impl Outbox {
             && queue.bytes + weight <= bytes_max * percent / 100
     }
 
-    /// Takes the oldest message.
-    pub(crate) fn pop(&self) -> Option<Popped> {
+    /// Takes the oldest messages, each with about the bytes it occupies.
+    pub(crate) fn take(&self, into: &mut Vec<(Message, usize)>) -> Taken {
         let mut queue = self.lock();
-        let (message, weight) = queue.messages.pop_front()?;
-        queue.bytes -= weight;
+        let mut bytes = 0;
+        while into.len() < TAKEN_MAX
+            && bytes < TAKEN_BYTES_MAX
+            && let Some((message, weight)) = queue.messages.pop_front()
+        {
+            bytes += weight;
+            into.push((message, weight));
+        }
+        if bytes == 0 {
+            return Taken::Nothing;
+        }
+        queue.bytes -= bytes;
         let relieved = queue.crowded && queue.bytes <= self.limits.floor_bytes / 2;
         queue.crowded &= !relieved;
         drop(queue);
-        self.total.fetch_sub(weight, Ordering::Relaxed);
-        Some(Popped {
-            message,
-            weight,
-            relieved,
-        })
+        self.total.fetch_sub(bytes, Ordering::Relaxed);
+        if relieved {
+            Taken::Relieved
+        } else {
+            Taken::Some
+        }
     }
 
     /// Waits until there may be something to take, or the outbox was sealed.
@@ -264,6 +281,21 @@ mod tests {
         Message::new(MessageId::from_random(1), Body::Put(Put::new(vec![node])))
     }
 
+    /// Takes one message, the place of the others being filled.
+    fn take_one(outbox: &Outbox, into: &mut Vec<(Message, usize)>) -> Taken {
+        into.truncate(TAKEN_MAX - 1);
+        while into.len() < TAKEN_MAX - 1 {
+            into.push((ack(), 0));
+        }
+        outbox.take(into)
+    }
+
+    fn take(outbox: &Outbox) -> usize {
+        let mut taken = Vec::new();
+        outbox.take(&mut taken);
+        taken.len()
+    }
+
     fn outbox(limits: OutboxLimits) -> Outbox {
         Outbox::new(limits, Arc::default())
     }
@@ -284,7 +316,7 @@ mod tests {
         }
         assert_eq!(outbox.offer(ack(), SendKind::Reply), Offer::Overflow);
         assert_eq!(outbox.offer(ack(), SendKind::Request), Offer::Overflow);
-        assert!(outbox.pop().is_some());
+        assert_eq!(take(&outbox), 10);
         assert_eq!(outbox.offer(ack(), SendKind::Reply), Offer::Queued);
     }
 
@@ -327,7 +359,7 @@ mod tests {
         assert_eq!(modest.offer(news(4_000), SendKind::Reply), Offer::Overflow);
         drop(greedy);
         assert_eq!(modest.offer(news(4_000), SendKind::Reply), Offer::Queued);
-        while modest.pop().is_some() {}
+        while take(&modest) > 0 {}
         assert_eq!(total.load(Ordering::Relaxed), 0, "every byte is given back");
     }
 
@@ -348,12 +380,14 @@ mod tests {
             "{queued} of over 1,000 bytes each"
         );
         assert_eq!(offer(), Offer::Crowded);
-        let mut left = outbox.len();
-        while let Some(popped) = outbox.pop() {
-            left -= 1;
-            // Below half of the floor there is room for one.
-            assert_eq!(popped.relieved, left == 1, "{left} left");
+        let mut one = Vec::new();
+        while outbox.len() > 2 {
+            assert_eq!(take_one(&outbox, &mut one), Taken::Some);
         }
+        // Below half of the floor there is room for one.
+        assert_eq!(take_one(&outbox, &mut one), Taken::Relieved);
+        assert_eq!(take_one(&outbox, &mut one), Taken::Some);
+        assert_eq!(take_one(&outbox, &mut one), Taken::Nothing);
         assert_eq!(offer(), Offer::Queued);
     }
 
@@ -371,7 +405,7 @@ mod tests {
         outbox.offer(ack(), SendKind::Reply);
         outbox.seal();
         assert_eq!(outbox.offer(ack(), SendKind::Reply), Offer::Sealed);
-        assert!(outbox.pop().is_some());
-        assert!(outbox.pop().is_none());
+        assert_eq!(take(&outbox), 1);
+        assert_eq!(take(&outbox), 0);
     }
 }

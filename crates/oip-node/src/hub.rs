@@ -472,38 +472,17 @@ impl Running {
                 given,
                 is_scan,
             } => {
-                let Given {
-                    part,
-                    scanned,
-                    rest,
-                } = given;
-                self.spend(peer, Cost::Scanned, scanned as u64);
-                match &part {
-                    Loaded::Failed(reject @ Reject::StoreFailed) => {
-                        self.hub.metrics.reject(reject.name());
-                    }
-                    Loaded::Failed(reject) => self.rejected(peer, reject),
-                    Loaded::Missing | Loaded::Part { .. } => {}
-                }
-                // Unless the rest of the answer is still on its way.
-                let is_last = !matches!(part, Loaded::Part { more: true, .. });
-                if is_last || rest.is_some() {
+                self.spend(peer, Cost::Scanned, given.scanned as u64);
+                // Unless the rest of a range is still on its way.
+                let is_last = !matches!(given.part, Loaded::Part { more: true, .. });
+                if is_last || !is_scan {
                     self.end(peer);
                 }
                 if is_last && is_scan {
                     self.scans.done();
                     self.scan_next();
                 }
-                self.feed(Input::Loaded {
-                    ticket,
-                    parts: part,
-                });
-                if let Some(rest) = rest
-                    && self.lines.is_open(peer)
-                {
-                    let load = Load::Rest(rest);
-                    self.wish(peer, Wish { ticket, load });
-                }
+                self.given(ticket, peer, given);
             }
         }
     }

@@ -60,35 +60,29 @@ impl From<Loaded> for Given {
     }
 }
 
-/// Whether a get is for a range, which costs by what is looked at and not by what is asked for.
-pub(crate) fn scans(get: &Get) -> bool {
-    matches!(get.souls, SoulQuery::Lex(_)) || matches!(get.keys, KeyQuery::Lex(_))
+/// Reads at once what is small: a single value, or the first part of a node. A range is given back.
+pub(crate) fn at_once(store: &Store, get: Get) -> Result<Given, Get> {
+    match (get.souls, &get.keys) {
+        (SoulQuery::One(soul), KeyQuery::One(key)) => Ok(one(store, &soul, key).into()),
+        (SoulQuery::One(soul), KeyQuery::All) => Ok(page(store, soul, None)),
+        (souls, _) => Err(Get { souls, ..get }),
+    }
 }
 
-/// Loads; `give` takes the parts, the last one without `more`. Of a range all parts come by themselves,
-/// of a node one.
-pub(crate) fn load(store: &Store, load: Load, give: impl Fn(Given) + Send + 'static) {
-    let get = match load {
-        Load::Get(get) => get,
-        Load::Rest(rest) => {
-            let store = store.clone();
-            drop(tokio::task::spawn_blocking(move || {
-                give(page(&store, rest.soul, Some(&rest.behind)));
-            }));
-            return;
-        }
-    };
-    match (get.souls, &get.keys) {
-        (SoulQuery::One(soul), KeyQuery::One(key)) => give(one(store, &soul, key).into()),
-        (SoulQuery::One(soul), KeyQuery::All) => give(page(store, soul, None)),
-        (souls, _) => {
-            let store = store.clone();
-            let get = Get { souls, ..get };
-            drop(tokio::task::spawn_blocking(move || {
-                ranges::load(&store, &get, &give);
-            }));
-        }
-    }
+/// Reads the next part of a large node, off the reactor.
+pub(crate) fn rest(store: &Store, rest: Rest, give: impl Fn(Given) + Send + 'static) {
+    let store = store.clone();
+    drop(tokio::task::spawn_blocking(move || {
+        give(page(&store, rest.soul, Some(&rest.behind)));
+    }));
+}
+
+/// Reads a range, off the reactor; `give` takes the parts, the last one without `more`.
+pub(crate) fn range(store: &Store, get: Get, give: impl Fn(Given) + Send + 'static) {
+    let store = store.clone();
+    drop(tokio::task::spawn_blocking(move || {
+        ranges::load(&store, &get, &give);
+    }));
 }
 
 fn one(store: &Store, soul: &Soul, key: &Key) -> Loaded {

@@ -300,6 +300,7 @@ impl Node {
                 hub: hub.clone(),
                 peers: Arc::clone(&peers),
                 metrics: Arc::clone(&metrics),
+                cores: std::thread::available_parallelism().map_or(1, usize::from),
                 log: LogBudget::default(),
                 new_types,
             });

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use gun::mesh::{Loaded, PeerId, Ticket};
+use gun::mesh::{Input, Loaded, PeerId, Ticket};
 use gun::wire::{MessageId, Reject};
 use gun::{Graph, State};
 use oip_store::{Committed, Op, Transaction};
@@ -29,24 +29,51 @@ impl Running {
     }
 
     pub(super) fn load(&mut self, peer: PeerId, wish: Wish) {
-        self.begin(peer);
         let Wish { ticket, load } = wish;
         let get = match load {
-            Load::Get(get) if loader::scans(&get) => get,
-            load => return loader::load(&self.hub.store, load, self.giver(ticket, peer, false)),
+            Load::Get(get) => get,
+            Load::Rest(rest) => {
+                self.begin(peer);
+                return loader::rest(&self.hub.store, rest, self.giver(ticket, peer, false));
+            }
+        };
+        // Most gets end here, in the step that asks.
+        let get = match loader::at_once(&self.hub.store, get) {
+            Ok(given) => return self.given(ticket, peer, given),
+            Err(range) => range,
         };
         if self.is_used_up(peer, Cost::Scanned) {
-            return self.giver(ticket, peer, false)(Loaded::Failed(Reject::Quota).into());
+            return self.given(ticket, peer, Loaded::Failed(Reject::Quota).into());
         }
+        self.begin(peer);
         self.scans.add(peer, Scan { ticket, peer, get });
         self.scan_next();
+    }
+
+    /// Hands a part of an answer on, and sees to it that the next one is made.
+    pub(super) fn given(&mut self, ticket: Ticket, peer: PeerId, given: Given) {
+        let Given { part, rest, .. } = given;
+        match &part {
+            Loaded::Failed(reject @ Reject::StoreFailed) => self.hub.metrics.reject(reject.name()),
+            Loaded::Failed(reject) => self.rejected(peer, reject),
+            Loaded::Missing | Loaded::Part { .. } => {}
+        }
+        self.feed(Input::Loaded {
+            ticket,
+            parts: part,
+        });
+        if let Some(rest) = rest
+            && self.lines.is_open(peer)
+        {
+            let load = Load::Rest(rest);
+            self.wish(peer, Wish { ticket, load });
+        }
     }
 
     /// Has the next range read.
     pub(super) fn scan_next(&mut self) {
         if let Some(Scan { ticket, peer, get }) = self.scans.next() {
-            let load = Load::Get(get);
-            loader::load(&self.hub.store, load, self.giver(ticket, peer, true));
+            loader::range(&self.hub.store, get, self.giver(ticket, peer, true));
         }
     }
 

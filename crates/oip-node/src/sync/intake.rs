@@ -28,6 +28,10 @@ use crate::registry::Notice;
 /// Candidates judged at a time: signatures of one batch are checked on all cores.
 const BATCH_MAX: usize = 256;
 
+/// Batches under way at a time: one is judged while the other is stored. What becomes due meanwhile makes
+/// up the next one, so that a flood of announcements costs few commits, and not one for each.
+const BATCHES_MAX: usize = 2;
+
 /// Candidates being fetched at a time, at most: keeps a relay's pipeline full.
 const FETCHES_MAX: usize = 512;
 
@@ -60,6 +64,8 @@ pub(crate) struct Intake {
     pub hub: HubHandle,
     pub peers: Arc<Peers>,
     pub metrics: Arc<Metrics>,
+    /// Cores to judge on. Finding out reads files, which is not for every batch.
+    pub cores: usize,
     /// How much is said about single records.
     pub log: LogBudget,
     /// Types that a directory names, for those who keep the links.
@@ -85,6 +91,7 @@ enum Found {
 struct Running {
     intake: Arc<Intake>,
     active: HashSet<Soul>,
+    batches: usize,
     fetching: usize,
     /// Bytes of a fetched record, on average.
     average_bytes: usize,
@@ -116,6 +123,7 @@ impl Intake {
         let mut running = Running {
             intake: self,
             active: HashSet::new(),
+            batches: 0,
             fetching: 0,
             average_bytes: FETCH_BYTES_FIRST,
             hints: HashMap::new(),
@@ -176,7 +184,7 @@ impl Running {
     fn start_due(&mut self) {
         let window = (FETCH_BYTES_MAX / self.average_bytes).clamp(FETCHES_MIN, FETCHES_MAX);
         let room = window.saturating_sub(self.fetching);
-        if room == 0 {
+        if room == 0 || self.batches >= BATCHES_MAX {
             return;
         }
         // What is under way is still in the list.
@@ -197,8 +205,9 @@ impl Running {
     }
 
     fn judge_fetched(&mut self, fetched: &mut Vec<Fetch>) {
-        if !fetched.is_empty() {
-            let rows = fetched.drain(..).map(|fetch| {
+        if !fetched.is_empty() && self.batches < BATCHES_MAX {
+            let count = fetched.len().min(BATCH_MAX);
+            let rows = fetched.drain(..count).map(|fetch| {
                 match fetch.found {
                     Found::At { peer, bytes } => {
                         self.hints.insert(fetch.row.soul.clone(), peer);
@@ -234,6 +243,7 @@ impl Running {
                 )
             })
             .collect();
+        self.batches += 1;
         let intake = Arc::clone(&self.intake);
         self.work
             .spawn(async move { intake.judge_batch(rows, asked).await });
@@ -247,6 +257,7 @@ impl Running {
                 heal,
                 failed,
             }) => {
+                self.batches = self.batches.saturating_sub(1);
                 for soul in settled {
                     self.active.remove(&soul);
                     self.hints.remove(&soul);
@@ -272,8 +283,9 @@ impl Running {
             Ok(Ended::Done) => {}
             Err(error) => {
                 tracing::error!(event = "error", operation = "intake", %error, "a sync task failed");
-                // Whatever it held is still in the list.
+                // Whatever it held is still in the list; what it was can't be told.
                 self.active.clear();
+                self.batches = self.batches.saturating_sub(1);
             }
         }
     }

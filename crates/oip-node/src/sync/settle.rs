@@ -70,8 +70,7 @@ impl Intake {
     ) -> Ended {
         let souls: Vec<Soul> = rows.iter().map(|(row, _)| row.soul.clone()).collect();
         let now_ms = clock::wall_ms();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = rows.len().div_ceil(cores);
+        let share = rows.len().div_ceil(self.cores);
         let mut rest = rows;
         let mut shares = Vec::new();
         while !rest.is_empty() {
