@@ -13,6 +13,8 @@ mod inputs;
 mod migrate;
 mod output;
 mod publish;
+mod quarantine;
+mod reindex;
 mod search;
 mod serve;
 mod status;
@@ -20,6 +22,7 @@ mod stop;
 mod sync;
 mod table;
 mod token;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -71,6 +74,9 @@ enum Verb {
     Sync(sync::SyncArgs),
     Delete(delete::DeleteArgs),
     Explain(explain::ExplainArgs),
+    Verify(verify::VerifyArgs),
+    Reindex(reindex::ReindexArgs),
+    Quarantine(quarantine::QuarantineArgs),
     Migrate(migrate::MigrateArgs),
 }
 
@@ -111,6 +117,9 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Sync(args) => sync::run(args, output).await,
         Verb::Delete(args) => delete::run(args, output).await,
         Verb::Explain(args) => explain::run(args, output).await,
+        Verb::Verify(args) => verify::run(args, output).await,
+        Verb::Reindex(args) => reindex::run(args, output).await,
+        Verb::Quarantine(args) => quarantine::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
     }
 }

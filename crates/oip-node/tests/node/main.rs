@@ -11,6 +11,7 @@ mod filters;
 mod future;
 mod healing;
 mod http_puts;
+mod index;
 mod lifecycle;
 mod marks;
 mod migrate;
