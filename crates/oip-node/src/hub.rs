@@ -46,6 +46,10 @@ const COMMANDS_MAX: usize = 4_096;
 /// reading from sockets, so that a flood is held back by TCP and not by memory.
 const UNANSWERED_MAX: usize = 8_192;
 
+/// Parts of ranges that were read and not yet sent. The thread that reads waits when there are more: a
+/// part is half a millisecond of the hub's time, and acks of others must not stand behind many.
+const RANGE_PARTS_MAX: usize = 1;
+
 /// Events worked off before the hub looks at its other sources again.
 const TURN_EVENTS_MAX: usize = 64;
 
@@ -138,6 +142,7 @@ const NODE_ID_BYTES_MAX: usize = 128;
 struct Running {
     hub: Hub,
     done: mpsc::UnboundedSender<Done>,
+    range_parts: mpsc::Sender<Done>,
     unanswered: usize,
     next_token: u64,
     asked: HashMap<Token, Asked>,
@@ -197,9 +202,11 @@ impl Hub {
         cancel: CancellationToken,
     ) {
         let (done, mut done_queue) = mpsc::unbounded_channel();
+        let (range_parts, mut range_part_queue) = mpsc::channel(RANGE_PARTS_MAX);
         let mut running = Running {
             hub: self,
             done,
+            range_parts,
             unanswered: 0,
             next_token: 0,
             asked: HashMap::new(),
@@ -250,7 +257,12 @@ impl Hub {
                     tokio::task::yield_now().await;
                 }
                 () = sleep_until(tick) => running.feed(Input::Tick),
+                Some(part) = range_part_queue.recv() => running.finish(part),
                 () = cancel.cancelled() => return,
+            }
+            // One in each round, however much else there is.
+            if let Ok(part) = range_part_queue.try_recv() {
+                running.finish(part);
             }
         }
     }

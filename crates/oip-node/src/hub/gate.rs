@@ -34,7 +34,15 @@ impl Running {
             Load::Get(get) => get,
             Load::Rest(rest) => {
                 self.begin(peer);
-                return loader::rest(&self.hub.store, rest, self.giver(ticket, peer, false));
+                let done = self.done.clone();
+                return loader::rest(&self.hub.store, rest, move |given| {
+                    let _ = done.send(Done::Loaded {
+                        ticket,
+                        peer,
+                        given,
+                        is_scan: false,
+                    });
+                });
             }
         };
         // Most gets end here, in the step that asks.
@@ -72,21 +80,19 @@ impl Running {
 
     /// Has the next range read.
     pub(super) fn scan_next(&mut self) {
-        if let Some(Scan { ticket, peer, get }) = self.scans.next() {
-            loader::range(&self.hub.store, get, self.giver(ticket, peer, true));
-        }
-    }
-
-    fn giver(&self, ticket: Ticket, peer: PeerId, is_scan: bool) -> impl Fn(Given) + use<> {
-        let done = self.done.clone();
-        move |given| {
-            let _ = done.send(Done::Loaded {
+        let Some(Scan { ticket, peer, get }) = self.scans.next() else {
+            return;
+        };
+        let parts = self.range_parts.clone();
+        loader::range(&self.hub.store, get, move |given| {
+            // A hub that has stopped has nobody to answer.
+            let _ = parts.blocking_send(Done::Loaded {
                 ticket,
                 peer,
                 given,
-                is_scan,
+                is_scan: true,
             });
-        }
+        });
     }
 
     pub(super) fn store(
