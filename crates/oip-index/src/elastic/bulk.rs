@@ -110,7 +110,11 @@ pub(super) async fn write(
     let path = format!(
         "/{}/_bulk?filter_path=errors,items.*.status,items.*.error{}",
         target.index,
-        if target.must_be_alias { "&require_alias=true" } else { "" },
+        if target.must_be_alias {
+            "&require_alias=true"
+        } else {
+            ""
+        },
     );
     let mut waiting: VecDeque<Item> = items.into();
     let mut refused = Vec::new();
@@ -136,9 +140,16 @@ pub(super) async fn write(
                 }
                 again
             }
-            Err(ElasticError::Refused { status: 413, reason, .. }) => match <[Item; 1]>::try_from(part) {
+            Err(ElasticError::Refused {
+                status: 413,
+                reason,
+                ..
+            }) => match <[Item; 1]>::try_from(part) {
                 Ok([alone]) => {
-                    refused.push((alone.at, format!("too large for the search server: {reason}")));
+                    refused.push((
+                        alone.at,
+                        format!("too large for the search server: {reason}"),
+                    ));
                     last_progress = Instant::now();
                     continue;
                 }
@@ -187,7 +198,8 @@ type Outcome = (Vec<Item>, Duration, Result<Vec<Fate>, ElasticError>);
 
 async fn send(server: &Server, path: &str, part: Vec<Item>) -> Outcome {
     let mut body = Vec::with_capacity(part.iter().map(|item| item.lines.len()).sum());
-    part.iter().for_each(|item| body.extend_from_slice(&item.lines));
+    part.iter()
+        .for_each(|item| body.extend_from_slice(&item.lines));
     let request = Request {
         method: Method::POST,
         path,
@@ -252,7 +264,9 @@ fn fate(item: &Value) -> Fate {
         (409, _) => Fate::Taken,
         // Deleting what is not there.
         (404, "") => Fate::Taken,
-        (404, _) | (_, "index_not_found_exception") => Fate::Later(ElasticError::Lost { what: WHAT }),
+        (404, _) | (_, "index_not_found_exception") => {
+            Fate::Later(ElasticError::Lost { what: WHAT })
+        }
         (_, "cluster_block_exception") | (429 | 500..=599, _) => Fate::Later(ElasticError::Busy {
             what: WHAT,
             status: u16::try_from(status).unwrap_or(500),
@@ -315,12 +329,13 @@ mod tests {
             Fate::Later(error) => format!("later: {error}"),
             Fate::Refused(reason) => format!("refused: {reason}"),
         };
-        let failed = |status: u16, kind: &str| {
-            json!({"index": {"status": status, "error": {"type": kind, "reason": "because", "caused_by": {"reason": "of this"}}}})
-        };
+        let failed = |status: u16, kind: &str| json!({"index": {"status": status, "error": {"type": kind, "reason": "because", "caused_by": {"reason": "of this"}}}});
         assert_eq!(fate_of(json!({"index": {"status": 201}})), "taken");
         assert_eq!(fate_of(json!({"delete": {"status": 404}})), "taken");
-        assert_eq!(fate_of(failed(409, "version_conflict_engine_exception")), "taken");
+        assert_eq!(
+            fate_of(failed(409, "version_conflict_engine_exception")),
+            "taken"
+        );
         assert_eq!(
             fate_of(failed(400, "mapper_parsing_exception")),
             "refused: because: of this"
@@ -331,7 +346,10 @@ mod tests {
             (403, "cluster_block_exception"),
             (429, "cluster_block_exception"),
         ] {
-            assert!(fate_of(failed(status, kind)).starts_with("later: write documents"), "{kind}");
+            assert!(
+                fate_of(failed(status, kind)).starts_with("later: write documents"),
+                "{kind}"
+            );
         }
         assert!(fate_of(failed(404, "index_not_found_exception")).contains("not there any more"));
         assert!(fate_of(failed(403, "security_exception")).contains("ELASTICCLIENTUSERNAME"));

@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::condition::EXACT_CHARS_MAX;
+use crate::embedded::words;
 use crate::facts::Facts;
 use crate::field::{FIELD_DEPTH_MAX, FieldPath};
 use crate::index::{Envelope, Readers, Version};
 use crate::templates::{FieldType, Templates, Typed};
-use crate::words;
 
 use super::version;
 
@@ -95,11 +95,15 @@ pub(super) fn path(field: &FieldPath) -> String {
 /// The name of a field's member in `by` and `words`.
 pub(super) fn member(field: &FieldPath) -> String {
     let plain = |name: &str| {
-        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        name.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     };
     match field.names().all(plain) {
         true => field.names().collect::<Vec<_>>().join("/"),
-        false => format!("x{:016x}", xxhash_rust::xxh3::xxh3_64(field.to_string().as_bytes())),
+        false => format!(
+            "x{:016x}",
+            xxhash_rust::xxh3::xxh3_64(field.to_string().as_bytes())
+        ),
     }
 }
 
@@ -120,6 +124,16 @@ pub(super) fn term(layout: Layout, field: &FieldPath, value: &Typed) -> String {
         Typed::Text(text) => short(layout, format!("{path}={text}")),
         other => format!("{path}#{}", ordered(other)),
     }
+}
+
+/// The term of a path that has a value.
+pub(super) fn exists(layout: Layout, field: &FieldPath) -> String {
+    short(layout, format!("?{}", path(field)))
+}
+
+/// A text as it stands in `by`: the mark keeps it from being taken for a date.
+pub(super) fn shown(layout: Layout, text: &str) -> String {
+    short(layout, format!("={text}"))
 }
 
 /// A value as text in the order of values: of one type, later texts are greater values.
@@ -147,7 +161,9 @@ fn turned(number: i64) -> u64 {
 /// Reads the texts of whole numbers and floats back.
 pub(super) fn number_of(text: &str) -> Option<NumberText> {
     let (kind, hex) = text.split_at_checked(1)?;
-    let key = u64::from_str_radix(hex, 16).ok().filter(|_| hex.len() == 16)?;
+    let key = u64::from_str_radix(hex, 16)
+        .ok()
+        .filter(|_| hex.len() == 16)?;
     match kind {
         "n" => Some(NumberText::Whole((key ^ (1 << 63)) as i64)),
         "f" => {
@@ -168,16 +184,16 @@ pub(super) enum NumberText {
     Float(f64),
 }
 
-/// The text of a value in `by`: the mark keeps texts from being taken for dates.
+/// The text of a value in `by`.
 fn column(layout: Layout, kind: FieldType, value: &Typed) -> String {
     match value {
-        Typed::Text(text) => short(layout, format!("={}", sorted_text(kind, text))),
+        Typed::Text(text) => shown(layout, &sorted_text(kind, text)),
         other => ordered(other),
     }
 }
 
 /// A text as it is sorted.
-pub(super) fn sorted_text(kind: FieldType, text: &str) -> String {
+fn sorted_text(kind: FieldType, text: &str) -> String {
     match kind.has_words() {
         true => text
             .chars()
@@ -226,7 +242,10 @@ pub(super) fn of_document(
         }
         Readers::Only(tokens) => found.terms.extend(tokens.iter().map(|token| reader(token))),
     }
-    if let Some((method, _)) = did.strip_prefix("did:").and_then(|rest| rest.split_once(':')) {
+    if let Some((method, _)) = did
+        .strip_prefix("did:")
+        .and_then(|rest| rest.split_once(':'))
+    {
         found.terms.insert(storage(method));
     }
     for root in ["oip", "data"] {
@@ -301,7 +320,7 @@ impl Found<'_> {
         };
         for depth in 2..=names.len() {
             if let Ok(above) = FieldPath::from_names(names[..depth].iter().copied()) {
-                self.terms.insert(short(self.layout, format!("?{}", path(&above))));
+                self.terms.insert(exists(self.layout, &above));
             }
         }
         match self.templates.field_type(&field) {
@@ -316,7 +335,8 @@ impl Found<'_> {
                     other => other.to_string(),
                 };
                 if counts_whole(&text) {
-                    self.terms.insert(term(self.layout, &field, &Typed::Text(text)));
+                    self.terms
+                        .insert(term(self.layout, &field, &Typed::Text(text)));
                 }
             }
         }
@@ -326,7 +346,8 @@ impl Found<'_> {
         let whole = match value {
             Typed::Text(text) => {
                 if kind.has_words() {
-                    self.words.entry(member(field)).or_default().push(self.spelled(text));
+                    let words = self.spelled(text);
+                    self.words.entry(member(field)).or_default().push(words);
                 }
                 counts_whole(text)
             }
@@ -340,7 +361,10 @@ impl Found<'_> {
             self.by.entry(TAGS.to_owned()).or_default().push(tag);
         }
         if whole || kind.has_words() {
-            self.by.entry(member(field)).or_default().push(column(self.layout, kind, value));
+            self.by
+                .entry(member(field))
+                .or_default()
+                .push(column(self.layout, kind, value));
         }
     }
 
@@ -356,7 +380,11 @@ impl Found<'_> {
     /// The strings that have no field of their own in a search everywhere.
     fn facts(&mut self, document: &Value) {
         let facts = Facts::of(document);
-        let strings: Vec<String> = facts.strings.iter().map(|text| self.spelled(text)).collect();
+        let strings: Vec<String> = facts
+            .strings
+            .iter()
+            .map(|text| self.spelled(text))
+            .collect();
         self.words.insert("strings".to_owned(), strings);
     }
 

@@ -27,7 +27,9 @@ pub enum ElasticError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// The server refuses us.
-    #[error("{what}: the search server answered {status}; set ELASTICCLIENTUSERNAME and ELASTICCLIENTPASSWORD, or OIP_ELASTICSEARCH_API_KEY, to one that may read and write the index ({reason})")]
+    #[error(
+        "{what}: the search server answered {status}; set ELASTICCLIENTUSERNAME and ELASTICCLIENTPASSWORD, or OIP_ELASTICSEARCH_API_KEY, to one that may read and write the index ({reason})"
+    )]
     Unauthorized {
         /// What was tried, in the infinitive.
         what: &'static str,
@@ -71,13 +73,17 @@ pub enum ElasticError {
         what: &'static str,
     },
     /// Not a server that this program knows.
-    #[error("use the search server: it is {found}; Elasticsearch 7.17 to 9 and OpenSearch 2 and 3 are known")]
+    #[error(
+        "use the search server: it is {found}; Elasticsearch 7.17 to 9 and OpenSearch 2 and 3 are known"
+    )]
     UnknownServer {
         /// What it says it is.
         found: String,
     },
     /// An index that isn't ours can't be replaced while others' documents are in it.
-    #[error("replace the index {index}: {documents} documents in it were put there by another program and would be lost; name another index in OIP_ELASTICSEARCH_INDEX, which is then filled from the store")]
+    #[error(
+        "replace the index {index}: {documents} documents in it were put there by another program and would be lost; name another index in OIP_ELASTICSEARCH_INDEX, which is then filled from the store"
+    )]
     ForeignDocuments {
         /// The index.
         index: String,

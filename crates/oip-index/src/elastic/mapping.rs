@@ -35,7 +35,8 @@ pub(super) fn body(templates: &Templates) -> Value {
     json!({
         "settings": {
             "index": {
-                "max_result_window": RESULT_WINDOW_MAX,
+                // One more tells whether there is a next page.
+                "max_result_window": RESULT_WINDOW_MAX + 1,
                 "refresh_interval": REFRESH_INTERVAL,
                 "mapping": {"total_fields": {"limit": FIELDS_MAX}},
             }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue,
+};
 use reqwest::redirect::Policy;
 use reqwest::{Body, Certificate, Client, Method, StatusCode};
 use serde_json::Value;
@@ -84,7 +86,6 @@ pub(super) struct Request<'a> {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
@@ -120,10 +121,11 @@ impl Server {
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX);
         if let Some(path) = &settings.ca_file {
             let path_text = path.display().to_string();
-            let authority = |source: Box<dyn std::error::Error + Send + Sync>| ElasticError::Authority {
-                path: path_text.clone(),
-                source,
-            };
+            let authority =
+                |source: Box<dyn std::error::Error + Send + Sync>| ElasticError::Authority {
+                    path: path_text.clone(),
+                    source,
+                };
             let pem = std::fs::read(path).map_err(|error| authority(error.into()))?;
             let certificates =
                 Certificate::from_pem_bundle(&pem).map_err(|error| authority(error.into()))?;
@@ -133,10 +135,11 @@ impl Server {
             client = client.tls_certs_only(certificates);
         }
         let address = settings.address().to_owned();
-        let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| ElasticError::Unreachable {
-            address: address.clone(),
-            source,
-        };
+        let unreachable =
+            |source: Box<dyn std::error::Error + Send + Sync>| ElasticError::Unreachable {
+                address: address.clone(),
+                source,
+            };
         let http = client.build().map_err(|error| unreachable(error.into()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -157,7 +160,10 @@ impl Server {
 
     /// Runs a future to its end on this thread, which must be one that may block.
     pub(super) fn wait<F: Future>(&self, future: F) -> F::Output {
-        let runtime = self.runtime.as_ref().expect("it is taken only when dropped");
+        let runtime = self
+            .runtime
+            .as_ref()
+            .expect("it is taken only when dropped");
         runtime.handle().block_on(future)
     }
 
@@ -212,22 +218,19 @@ impl Server {
         }
         let mut response = builder.send().await.map_err(unreachable)?;
         let status = response.status();
-        let headers = response.headers().clone();
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(unreachable)? {
             if body.len() + part.len() > ANSWER_BYTES_MAX {
                 return Err(ElasticError::Malformed {
                     what: request.what,
-                    reason: format!("it has more than {ANSWER_BYTES_MAX} bytes; ask for fewer hits"),
+                    reason: format!(
+                        "it has more than {ANSWER_BYTES_MAX} bytes; ask for fewer hits"
+                    ),
                 });
             }
             body.extend_from_slice(&part);
         }
-        Ok(Answer {
-            status,
-            headers,
-            body,
-        })
+        Ok(Answer { status, body })
     }
 }
 
@@ -269,7 +272,10 @@ pub(super) fn read_json(what: &'static str, body: &[u8]) -> Result<Value, Elasti
 /// What an answer that isn't success means.
 pub(super) fn refusal(what: &'static str, answer: &Answer) -> ElasticError {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let kind = body["error"]["type"].as_str().unwrap_or_default().to_owned();
+    let kind = body["error"]["type"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let reason = reason(&body["error"]);
     let status = answer.status.as_u16();
     match (status, kind.as_str()) {
@@ -284,9 +290,12 @@ pub(super) fn refusal(what: &'static str, answer: &Answer) -> ElasticError {
             status,
             reason,
         },
-        (404, "index_not_found_exception" | "document_missing_exception" | "alias_not_found_exception") => {
-            ElasticError::Lost { what }
-        }
+        (
+            404,
+            "index_not_found_exception"
+            | "document_missing_exception"
+            | "alias_not_found_exception",
+        ) => ElasticError::Lost { what },
         _ => ElasticError::Refused {
             what,
             status,
@@ -302,7 +311,10 @@ const REASON_CHARS_MAX: usize = 400;
 pub(super) fn reason(error: &Value) -> String {
     let mut text = match error {
         Value::String(text) => text.clone(),
-        error => error["reason"].as_str().unwrap_or("no reason given").to_owned(),
+        error => error["reason"]
+            .as_str()
+            .unwrap_or("no reason given")
+            .to_owned(),
     };
     if let Some(cause) = error["caused_by"]["reason"].as_str() {
         text.push_str(": ");

@@ -69,7 +69,9 @@ pub enum SettingsError {
     #[error("is not the address of a search server; give http://host:9200 or https://host:9200")]
     Address,
     /// Not the name of an index.
-    #[error("is not the name of an index; give 1 to {INDEX_BYTES_MAX} lower-case letters, digits, - and _, the first a letter")]
+    #[error(
+        "is not the name of an index; give 1 to {INDEX_BYTES_MAX} lower-case letters, digits, - and _, the first a letter"
+    )]
     Index,
     /// Not credentials.
     #[error("holds a character that a header can't carry; use letters, digits and -_.~+/=")]
@@ -81,7 +83,11 @@ impl ElasticSettings {
     ///
     /// # Errors
     /// [`SettingsError`].
-    pub fn new(address: &str, index: &str, owner: impl Into<String>) -> Result<Self, SettingsError> {
+    pub fn new(
+        address: &str,
+        index: &str,
+        owner: impl Into<String>,
+    ) -> Result<Self, SettingsError> {
         let mut address: Url = match address.contains("://") {
             true => address.parse(),
             false => format!("http://{address}").parse(),
@@ -93,7 +99,10 @@ impl ElasticSettings {
         let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
         let named = index.len() <= INDEX_BYTES_MAX
             && index.bytes().all(plain)
-            && index.bytes().next().is_some_and(|first| first.is_ascii_lowercase());
+            && index
+                .bytes()
+                .next()
+                .is_some_and(|first| first.is_ascii_lowercase());
         if !named {
             return Err(SettingsError::Index);
         }
@@ -181,13 +190,17 @@ mod tests {
     #[test]
     fn credentials_in_an_address_are_taken_out_and_never_shown() {
         let settings = settings("https://elastic:secret@search.example:9200");
-        assert!(matches!(&settings.credentials, Credentials::User { name, password } if name == "elastic" && password == "secret"));
+        assert!(
+            matches!(&settings.credentials, Credentials::User { name, password } if name == "elastic" && password == "secret")
+        );
         assert!(!format!("{settings:?}").contains("secret"));
     }
 
     #[test]
     fn names_that_servers_refuse_or_read_as_patterns_are_refused() {
-        for name in ["", "_all", "-x", "Records", "a*", "a,b", "a b", "a/b", ".x", "é"] {
+        for name in [
+            "", "_all", "-x", "Records", "a*", "a,b", "a b", "a/b", ".x", "é",
+        ] {
             let refused = ElasticSettings::new("http://x", name, "node");
             assert_eq!(refused, Err(SettingsError::Index), "{name}");
         }
@@ -208,7 +221,11 @@ mod tests {
             ("http://elasticsearch:9200", user.clone(), false),
             ("https://elasticsearch:9200", Credentials::None, false),
             ("https://elasticsearch:9200", user, true),
-            ("https://elasticsearch:9200", Credentials::ApiKey("k".into()), true),
+            (
+                "https://elasticsearch:9200",
+                Credentials::ApiKey("k".into()),
+                true,
+            ),
         ] {
             let mut settings = settings(address);
             settings.credentials = credentials;

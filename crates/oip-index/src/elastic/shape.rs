@@ -39,7 +39,9 @@ impl Shapes {
 
     /// The fields below, by name.
     pub(super) fn below(&self) -> impl Iterator<Item = (&str, &Shapes)> {
-        self.below.iter().map(|(name, below)| (name.as_str(), below))
+        self.below
+            .iter()
+            .map(|(name, below)| (name.as_str(), below))
     }
 
     /// The type of the field itself.
@@ -68,7 +70,9 @@ pub(super) fn shaped<'a>(shapes: &Shapes, document: &'a Value) -> Shaped<'a> {
     let mut kept = Map::new();
     let mut complete = true;
     for (name, member) in members {
-        let fits = TOP.contains(&name.as_str()) && name != MEMBER && (member.is_object() || member.is_null());
+        let fits = TOP.contains(&name.as_str())
+            && name != MEMBER
+            && (member.is_object() || member.is_null());
         let shape = shapes.below.get(name);
         match fits.then(|| fitting(shape, member)).flatten() {
             Some(part) => {
@@ -185,7 +189,10 @@ mod tests {
                 json!({"data": {"x": {"": 1, "a..b": 2, " ": 3, "a.b": 4}}}),
                 json!({"data": {"x": {"a.b": 4}}}),
             ),
-            (json!({"data": {}, "oipGun": {"terms": ["kind=record"]}}), json!({"data": {}})),
+            (
+                json!({"data": {}, "oipGun": {"terms": ["kind=record"]}}),
+                json!({"data": {}}),
+            ),
             (json!({"data": {}, "other": 1}), json!({"data": {}})),
         ] {
             let shaped = shaped(&shapes(), &document);

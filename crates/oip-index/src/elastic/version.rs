@@ -30,7 +30,11 @@ fn clamp(value: u64, bits: u32) -> u64 {
 
 /// The version as a text that [`read`] takes back.
 pub(super) fn text(version: &Version) -> String {
-    let digest: String = version.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = version
+        .digest
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("{}.{}.{digest}", version.indexed_at_ms, version.revision)
 }
 
@@ -39,7 +43,9 @@ pub(super) fn read(text: &str) -> Option<Version> {
     let mut parts = text.split('.');
     let indexed_at_ms = parts.next()?.parse().ok()?;
     let revision = parts.next()?.parse().ok()?;
-    let hex = parts.next().filter(|hex| hex.len() == 64 && hex.is_ascii())?;
+    let hex = parts
+        .next()
+        .filter(|hex| hex.len() == 64 && hex.is_ascii())?;
     let mut digest = [0; 32];
     for (at, byte) in digest.iter_mut().enumerate() {
         *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).ok()?;

@@ -16,6 +16,6 @@ mod generation;
 mod matching;
 mod ranking;
 mod schema;
-mod words;
+pub(crate) mod words;
 
 pub use backend::EmbeddedIndex;

@@ -24,8 +24,33 @@ pub(super) fn analyzer() -> TextAnalyzer {
         .build()
 }
 
+/// The words of a text in order, with blanks between them.
+pub(crate) fn joined(text: &str) -> String {
+    let mut analyzer = analyzer();
+    let mut stream = analyzer.token_stream(text);
+    let mut words = String::with_capacity(text.len());
+    while stream.advance() {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(&stream.token().text);
+    }
+    words
+}
+
+/// The words of a text in order, at most `max` of them.
+pub(crate) fn listed(text: &str, max: usize) -> Vec<String> {
+    let mut analyzer = analyzer();
+    let mut stream = analyzer.token_stream(text);
+    let mut words = Vec::new();
+    while words.len() < max && stream.advance() {
+        words.push(stream.token().text.clone());
+    }
+    words
+}
+
 /// The distinct words of a text in order of appearance, at most `max` of them.
-pub(super) fn distinct(text: &str, max: usize) -> Vec<String> {
+pub(crate) fn distinct(text: &str, max: usize) -> Vec<String> {
     let mut analyzer = analyzer();
     let mut stream = analyzer.token_stream(text);
     let mut words: Vec<String> = Vec::new();
