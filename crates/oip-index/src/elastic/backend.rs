@@ -429,7 +429,7 @@ impl Index for ElasticIndex {
     fn search(&self, query: &Query) -> Result<Page, IndexError> {
         query.check()?;
         let mut answer = self.inner.searched(query)?;
-        hits::page(query, &mut answer)
+        hits::page(query, &self.inner.templates, &mut answer)
     }
 
     fn count(&self, query: &Query) -> Result<u64, IndexError> {

@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use crate::condition::EXACT_CHARS_MAX;
-use crate::embedded::words;
-use crate::facts::Facts;
-use crate::field::{FIELD_DEPTH_MAX, FieldPath};
+use crate::facts::{Facts, FieldValue, values_of};
+use crate::field::FieldPath;
 use crate::index::{Envelope, Readers, Version};
 use crate::templates::{FieldType, Templates, Typed};
+use crate::words;
 
 use super::version;
 
@@ -81,15 +81,15 @@ pub(super) fn storage(method: &str) -> String {
 
 /// A path as it begins terms.
 pub(super) fn path(field: &FieldPath) -> String {
-    let mut text = String::new();
-    for character in field.to_string().chars() {
-        // What separates path and value must not stand in the path.
-        if matches!(character, '=' | '#') {
-            text.push('\\');
-        }
-        text.push(character);
+    marked(&field.to_string())
+}
+
+/// The text of a path without what separates path and value.
+fn marked(path: &str) -> String {
+    match path.contains(['=', '#']) {
+        true => path.replace('=', "\\=").replace('#', "\\#"),
+        false => path.to_owned(),
     }
-    text
 }
 
 /// The name of a field's member in `by` and `words`.
@@ -119,7 +119,10 @@ pub(super) fn words_of(field: &FieldPath) -> String {
 
 /// The term of a value of this field.
 pub(super) fn term(layout: Layout, field: &FieldPath, value: &Typed) -> String {
-    let path = path(field);
+    term_at(layout, &path(field), value)
+}
+
+fn term_at(layout: Layout, path: &str, value: &Typed) -> String {
     match value {
         Typed::Text(text) => short(layout, format!("{path}={text}")),
         other => format!("{path}#{}", ordered(other)),
@@ -185,22 +188,23 @@ pub(super) enum NumberText {
 }
 
 /// The text of a value in `by`.
-fn column(layout: Layout, kind: FieldType, value: &Typed) -> String {
+pub(super) fn column(layout: Layout, kind: FieldType, value: &Typed) -> String {
     match value {
-        Typed::Text(text) => shown(layout, &sorted_text(kind, text)),
+        Typed::Text(text) => sorted(layout, kind, text),
         other => ordered(other),
     }
 }
 
-/// A text as it is sorted.
-fn sorted_text(kind: FieldType, text: &str) -> String {
-    match kind.has_words() {
-        true => text
-            .chars()
+/// A text as it stands in `by`: of fields of words the beginning, in lower case.
+fn sorted(layout: Layout, kind: FieldType, text: &str) -> String {
+    let begin = || {
+        text.chars()
             .take(ORDER_CHARS_MAX)
             .flat_map(char::to_lowercase)
-            .collect(),
-        false => text.to_owned(),
+    };
+    match kind.has_words() {
+        true => shown(layout, &begin().collect::<String>()),
+        false => shown(layout, text),
     }
 }
 
@@ -215,7 +219,7 @@ fn short(layout: Layout, text: String) -> String {
 
 /// Whether a text can be compared as a whole.
 fn counts_whole(text: &str) -> bool {
-    text.starts_with("did:") || text.encode_utf16().count() <= EXACT_CHARS_MAX
+    text.len() <= EXACT_CHARS_MAX || text.encode_utf16().count() <= EXACT_CHARS_MAX
 }
 
 /// The envelope of a document that lives. `kept` is the document's whole text where its shape is not
@@ -248,10 +252,8 @@ pub(super) fn of_document(
     {
         found.terms.insert(storage(method));
     }
-    for root in ["oip", "data"] {
-        if let Some(value) = document.get(root) {
-            found.walk(&mut vec![root], value);
-        }
+    for value in values_of(document) {
+        found.value(&value);
     }
     // These two say what the node knows, whatever the document says.
     found.replace(&FieldPath::did(), did);
@@ -295,29 +297,11 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Documents are at most 127 levels deep when they come here, so that the call stack will do.
-    fn walk<'v>(&mut self, names: &mut Vec<&'v str>, value: &'v Value) {
-        match value {
-            Value::Null => {}
-            Value::Array(items) => items.iter().for_each(|item| self.walk(names, item)),
-            Value::Object(members) => {
-                for (name, member) in members {
-                    names.push(name);
-                    self.walk(names, member);
-                    names.pop();
-                }
-            }
-            leaf => self.leaf(names, leaf),
-        }
-    }
-
-    fn leaf(&mut self, names: &[&str], value: &Value) {
-        if names.len() > FIELD_DEPTH_MAX {
-            return;
-        }
-        let Ok(field) = FieldPath::from_names(names.iter().copied()) else {
+    fn value(&mut self, FieldValue { path, value }: &FieldValue<'_>) {
+        let Ok(field) = path.parse::<FieldPath>() else {
             return;
         };
+        let names: Vec<&str> = field.names().collect();
         for depth in 2..=names.len() {
             if let Ok(above) = FieldPath::from_names(names[..depth].iter().copied()) {
                 self.terms.insert(exists(self.layout, &above));
@@ -335,8 +319,8 @@ impl Found<'_> {
                     other => other.to_string(),
                 };
                 if counts_whole(&text) {
-                    self.terms
-                        .insert(term(self.layout, &field, &Typed::Text(text)));
+                    let value = Typed::Text(text);
+                    self.terms.insert(term(self.layout, &field, &value));
                 }
             }
         }
@@ -370,6 +354,7 @@ impl Found<'_> {
 
     fn replace(&mut self, field: &FieldPath, text: &str) {
         let prefix = format!("{}=", path(field));
+        self.terms.insert(exists(self.layout, field));
         self.terms.retain(|term| !term.starts_with(&prefix));
         let value = Typed::Text(text.to_owned());
         self.terms.insert(term(self.layout, field, &value));

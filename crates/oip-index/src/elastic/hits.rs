@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::cursor::Cursor;
 use crate::error::IndexError;
+use crate::highlight::Highlighter;
 use crate::index::{Hit, Holding, Page};
 use crate::query::{Facet, FacetCounts, FacetRequest, FacetValue, Query, SortBy};
+use crate::templates::Templates;
 
 use super::envelope::MEMBER;
 use super::error::ElasticError;
@@ -23,7 +25,11 @@ pub(super) fn wanted() -> Value {
 }
 
 /// A page of an answer to a request for one hit more than the query wants.
-pub(super) fn page(query: &Query, answer: &mut Value) -> Result<Page, IndexError> {
+pub(super) fn page(
+    query: &Query,
+    templates: &Templates,
+    answer: &mut Value,
+) -> Result<Page, IndexError> {
     let total = total(answer)?;
     let Value::Array(mut found) = answer["hits"]["hits"].take() else {
         return Err(malformed("it has no hits"));
@@ -32,10 +38,16 @@ pub(super) fn page(query: &Query, answer: &mut Value) -> Result<Page, IndexError
     found.truncate(query.limit);
     let last_place = found.last().map(|hit| hit["sort"].clone());
     let scored = query.order().iter().any(|key| key.by == SortBy::Relevance);
-    let hits: Vec<Hit> = found
+    let mut hits: Vec<Hit> = found
         .into_iter()
         .map(|hit| read_hit(hit, scored))
         .collect::<Result<_, _>>()?;
+    if let Some(highlight) = &query.highlight {
+        let highlighter = Highlighter::new(&query.condition, highlight, templates);
+        for hit in &mut hits {
+            hit.highlights = highlighter.highlight(&hit.document);
+        }
+    }
     let next = match (has_more, last_place, hits.last()) {
         (true, Some(Value::Array(places)), Some(last)) => {
             let keys = query.order().len();

@@ -12,11 +12,11 @@ use crate::condition::{
     TAGS_BOOST, Text, WORDS_MAX,
 };
 use crate::cursor::{Cursor, CursorKey};
-use crate::embedded::words;
 use crate::error::QueryError;
 use crate::field::FieldPath;
 use crate::query::{Access, Direction, Facet, FacetRequest, Query, SortBy};
 use crate::templates::{FieldType, Templates, Typed};
+use crate::words;
 
 use super::envelope::{self, Layout, NumberText, STRINGS, TERMS};
 
@@ -62,7 +62,7 @@ impl Speaker<'_> {
         Ok(match condition {
             Condition::Everything => unscored(everything()),
             Condition::Text(text) => self.text(text)?,
-            Condition::Phrase(phrase) => self.phrase(phrase),
+            Condition::Phrase(phrase) => self.phrase(phrase)?,
             Condition::Exact { field, any_of } => {
                 let values = any_of.iter().map(|value| {
                     let typed = self.templates.read(field, value)?;
@@ -102,28 +102,27 @@ impl Speaker<'_> {
         to: &Bound<String>,
     ) -> Result<Value, QueryError> {
         let (from, to) = self.templates.read_range(field, from, to)?;
-        let path = envelope::path(field);
-        let textual = matches!(
-            self.templates.field_type(field),
-            Some(FieldType::Text | FieldType::Keyword) | None
-        );
-        // All terms of the field lie between its mark and the next character.
-        let (mark, end) = match textual {
-            true => ('=', '>'),
-            false => ('#', '$'),
-        };
-        let at = |value: &Typed| format!("{path}{mark}{}", envelope::ordered(value));
-        let (lower, lower_text) = match &from {
-            Bound::Unbounded => ("gte", format!("{path}{mark}")),
-            Bound::Included(value) => ("gte", at(value)),
-            Bound::Excluded(value) => ("gt", at(value)),
-        };
-        let (upper, upper_text) = match &to {
-            Bound::Unbounded => ("lt", format!("{path}{end}")),
-            Bound::Included(value) => ("lte", at(value)),
-            Bound::Excluded(value) => ("lt", at(value)),
-        };
-        Ok(json!({"range": {TERMS: {lower: lower_text, upper: upper_text}}}))
+        // Reading the range has found the type.
+        let kind = self
+            .templates
+            .field_type(field)
+            .unwrap_or(FieldType::Keyword);
+        let at = |value: &Typed| json!(envelope::column(self.layout, kind, value));
+        let mut bounds = serde_json::Map::new();
+        match &from {
+            Bound::Unbounded => {}
+            Bound::Included(value) => drop(bounds.insert("gte".to_owned(), at(value))),
+            Bound::Excluded(value) => drop(bounds.insert("gt".to_owned(), at(value))),
+        }
+        match &to {
+            Bound::Unbounded => {}
+            Bound::Included(value) => drop(bounds.insert("lte".to_owned(), at(value))),
+            Bound::Excluded(value) => drop(bounds.insert("lt".to_owned(), at(value))),
+        }
+        Ok(match bounds.is_empty() {
+            true => term(envelope::exists(self.layout, field)),
+            false => json!({"range": {envelope::by(field): bounds}}),
+        })
     }
 
     /// The fields of words, with what a word is worth there, and the other fields.
@@ -144,11 +143,17 @@ impl Speaker<'_> {
             let kind = self.templates.field_type(field);
             kind.is_some_and(FieldType::has_words)
         };
+        let worth = |field: &FieldPath| match () {
+            () if *field == FieldPath::name() => NAME_BOOST,
+            () if *field == FieldPath::description() => DESCRIPTION_BOOST,
+            () if *field == FieldPath::tags() => TAGS_BOOST,
+            () => STRINGS_BOOST,
+        };
         let (worded, whole): (Vec<&FieldPath>, Vec<&FieldPath>) =
             fields.iter().partition(has_words);
         let worded = worded
             .into_iter()
-            .map(|field| (envelope::words_of(field), 1.0));
+            .map(|field| (envelope::words_of(field), worth(field)));
         (worded.collect(), whole.into_iter().cloned().collect())
     }
 
@@ -176,7 +181,7 @@ impl Speaker<'_> {
             });
         }
         for field in whole {
-            alternatives.extend(self.whole_value(&field, &text.text, last_word));
+            alternatives.push(self.whole_value(&field, text.text.trim(), last_word)?);
         }
         Ok(match alternatives.len() {
             0 => nothing(),
@@ -184,35 +189,51 @@ impl Speaker<'_> {
         })
     }
 
-    fn phrase(&self, phrase: &Phrase) -> Value {
+    fn phrase(&self, phrase: &Phrase) -> Result<Value, QueryError> {
         let (places, whole) = self.places(&phrase.fields);
-        let words = words::listed(&phrase.text, WORDS_MAX);
+        let words = words::sequence(&phrase.text, WORDS_MAX);
         let mut alternatives = Vec::new();
-        if !words.is_empty() {
-            let text = words.join(" ");
-            alternatives.extend(places.iter().map(|(field, boost)| {
-                json!({"match_phrase": {field: {"query": text, "analyzer": "whitespace", "boost": boost}}})
-            }));
+        match words.as_slice() {
+            [] => {}
+            [word] if !places.is_empty() => {
+                alternatives.push(word_matches(
+                    &places,
+                    word,
+                    LastWord::Whole,
+                    Spelling::Exact,
+                ));
+            }
+            words => {
+                let text = words.join(" ");
+                alternatives.extend(places.iter().map(|(field, boost)| {
+                    json!({"match_phrase": {field: {"query": text, "analyzer": "whitespace", "boost": boost}}})
+                }));
+            }
         }
         for field in whole {
-            alternatives.extend(self.whole_value(&field, &phrase.text, LastWord::Whole));
+            alternatives.push(self.whole_value(&field, &phrase.text, LastWord::Whole)?);
         }
-        match alternatives.len() {
+        Ok(match alternatives.len() {
             0 => nothing(),
             _ => any(alternatives),
-        }
+        })
     }
 
     /// A text compared with each value of a field that has no words.
-    fn whole_value(&self, field: &FieldPath, text: &str, last_word: LastWord) -> Option<Value> {
-        let typed = self.templates.read(field, text.trim()).ok()?;
+    fn whole_value(
+        &self,
+        field: &FieldPath,
+        text: &str,
+        last_word: LastWord,
+    ) -> Result<Value, QueryError> {
+        let typed = self.templates.read(field, text)?;
         let whole = envelope::term(self.layout, field, &typed);
-        Some(match (last_word, typed) {
+        Ok(unscored(match (last_word, typed) {
             (LastWord::Prefix, Typed::Text(text)) if text.chars().count() >= PREFIX_CHARS_MIN => {
                 json!({"prefix": {TERMS: {"value": format!("{}={text}", envelope::path(field))}}})
             }
-            _ => json!({"constant_score": {"filter": term(whole)}}),
-        })
+            _ => term(whole),
+        }))
     }
 
     /// The order of hits, ties broken by DID.
