@@ -490,6 +490,37 @@ fn answers(port: u16) -> bool {
     ask().is_ok_and(|bytes| bytes > 0)
 }
 
+/// Asks a server something (`http://[user:password@]host:port`) and gives status and answer; for what a
+/// test has to arrange there.
+///
+/// # Errors
+/// When the server can't be reached, or answers with something else than JSON.
+pub fn call(url: &str, method: &str, path: &str, body: Option<Value>) -> Result<(u16, Value)> {
+    let url = format!("{}{path}", url.trim_end_matches('/'));
+    let method: reqwest::Method = method.parse()?;
+    // A thread of its own: the caller may be on a runtime, where another can't be waited for.
+    let asking = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().build()?;
+            let mut request = client.request(method, url);
+            if let Some(body) = body {
+                request = request.json(&body);
+            }
+            let response = request.send().await?;
+            let status = response.status().as_u16();
+            let text = response.text().await?;
+            let answer = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            Ok((status, answer))
+        })
+    });
+    asking
+        .join()
+        .unwrap_or_else(|_| bail!("asking the server panicked"))
+}
+
 fn tail(folder: &Path) -> String {
     let mut log = String::new();
     if let Ok(mut file) = File::open(folder.join("console")) {

@@ -116,6 +116,11 @@ impl Inner {
         }
     }
 
+    /// For writing: the indexer waits, which tries again by itself.
+    fn patience(&self) -> Patience {
+        Patience(self.settings.patience)
+    }
+
     fn speaker(&self, layout: Layout) -> Speaker<'_> {
         Speaker {
             layout,
@@ -180,7 +185,7 @@ impl Inner {
             must_be_alias: generation.is_alias(),
         };
         let mut pace = *locked(&self.pace);
-        let written = bulk::write(&self.server, target, &mut pace, items, Patience::WRITE).await;
+        let written = bulk::write(&self.server, target, &mut pace, items, self.patience()).await;
         *locked(&self.pace) = pace;
         refused.extend(
             written?
@@ -188,7 +193,7 @@ impl Inner {
                 .map(|(at, reason)| (at, RefusalReason::Backend(reason))),
         );
         self.place()
-            .set_position(generation, cursor, Patience::WRITE)
+            .set_position(generation, cursor, self.patience())
             .await?;
         refused.sort_by_key(|(at, _)| *at);
         let named = |(at, reason): (usize, RefusalReason)| {
@@ -407,11 +412,11 @@ impl Index for ElasticIndex {
     fn apply(&self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
         let inner = &self.inner;
         let outcome = inner.server.wait(async {
-            let present = inner.present(Patience::WRITE).await?;
+            let present = inner.present(inner.patience()).await?;
             let applied = inner.write(&present, batch, cursor).await?;
             inner.freshness.written.fetch_add(1, Ordering::AcqRel);
             if batch.len() <= FRESH_OPS_MAX {
-                inner.freshen(&present, Patience::WRITE).await?;
+                inner.freshen(&present, inner.patience()).await?;
             }
             Ok(applied)
         });
@@ -504,10 +509,10 @@ impl Index for ElasticIndex {
     fn begin_rebuild(&self) -> Result<Box<dyn Rebuild>, IndexError> {
         let inner = &self.inner;
         let made = inner.server.wait(async {
-            let present = inner.present(Patience::WRITE).await?;
+            let present = inner.present(inner.patience()).await?;
             inner.refuse_foreign(&present).await?;
-            inner.place().sweep(&present, Patience::WRITE).await?;
-            inner.place().make(&[], Patience::WRITE).await
+            inner.place().sweep(&present, inner.patience()).await?;
+            inner.place().make(&[], inner.patience()).await
         });
         let generation = inner.noted(made).map_err(failed("begin a rebuild"))?;
         Ok(Box::new(ElasticRebuild {
@@ -518,13 +523,13 @@ impl Index for ElasticIndex {
 
     fn clear(&self) -> Result<(), IndexError> {
         let inner = &self.inner;
-        let cleared = inner.on_present(Patience::WRITE, async |present| {
+        let cleared = inner.on_present(inner.patience(), async |present| {
             match present.layout {
                 Layout::Ours => {
-                    let new = inner.place().make(&[], Patience::WRITE).await?;
+                    let new = inner.place().make(&[], inner.patience()).await?;
                     inner
                         .place()
-                        .put_in_force(&new, present, Patience::WRITE)
+                        .put_in_force(&new, present, inner.patience())
                         .await?;
                     *locked(&inner.present) = None;
                 }
@@ -542,7 +547,7 @@ impl Inner {
         if present.layout == Layout::Ours {
             return Ok(());
         }
-        match self.place().foreign(present, Patience::WRITE).await? {
+        match self.place().foreign(present, self.patience()).await? {
             0 => Ok(()),
             documents => Err(ElasticError::ForeignDocuments {
                 index: present.concrete.clone(),
@@ -555,12 +560,12 @@ impl Inner {
     async fn remove_own(&self, present: &Generation) -> Result<(), ElasticError> {
         // First, so that a clear that breaks off is followed by filling the index and not by a gap.
         self.place()
-            .set_position(present, 0, Patience::WRITE)
+            .set_position(present, 0, self.patience())
             .await?;
         let own =
             json!({"term": {envelope::TERMS: {"value": envelope::owner(&self.settings.owner)}}});
         loop {
-            self.place().refresh(&present.name, Patience::WRITE).await?;
+            self.place().refresh(&present.name, self.patience()).await?;
             let body = json!({"query": own, "size": CLEAR_PAGE, "_source": false});
             let answer = self
                 .ask(present, "_search?filter_path=hits.hits._id", &body)
@@ -588,7 +593,7 @@ impl Inner {
                 target,
                 &mut Pace::default(),
                 items,
-                Patience::WRITE,
+                self.patience(),
             )
             .await?;
         }
@@ -618,12 +623,12 @@ impl Rebuild for ElasticRebuild {
             return Ok(());
         };
         let done = inner.server.wait(async {
-            let present = inner.present(Patience::WRITE).await?;
+            let present = inner.present(inner.patience()).await?;
             inner.refuse_foreign(&present).await?;
-            inner.place().refresh(&new.name, Patience::WRITE).await?;
+            inner.place().refresh(&new.name, inner.patience()).await?;
             inner
                 .place()
-                .put_in_force(&new, &present, Patience::WRITE)
+                .put_in_force(&new, &present, inner.patience())
                 .await
         });
         *locked(&inner.present) = None;

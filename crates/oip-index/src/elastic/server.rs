@@ -49,8 +49,6 @@ pub(super) struct Patience(pub(super) Duration);
 impl Patience {
     /// Somebody waits for the answer.
     pub(super) const SEARCH: Self = Self(Duration::from_secs(2));
-    /// The indexer waits, which tries again by itself.
-    pub(super) const WRITE: Self = Self(Duration::from_secs(20));
 }
 
 /// A connection to a server.

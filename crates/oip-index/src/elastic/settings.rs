@@ -3,11 +3,15 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use reqwest::Url;
 
 /// Bytes of an index name that servers take, less what generations add to it.
 const INDEX_BYTES_MAX: usize = 200;
+
+/// How long a batch is tried again before its failure is reported, and the indexer pauses.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A search server and our place on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub struct ElasticSettings {
     pub owner: String,
     /// Whether private documents may go to any server.
     pub private: PrivateDocuments,
+    /// How long a batch is tried again while the server is away or can't take more.
+    pub patience: Duration,
 }
 
 /// Who we are at the server.
@@ -125,6 +131,7 @@ impl ElasticSettings {
             index: index.to_owned(),
             owner: owner.into(),
             private: PrivateDocuments::Guarded,
+            patience: PATIENCE,
         })
     }
 
