@@ -1,7 +1,10 @@
 //! The node: opens store, index and keys, starts every task under one supervisor, and drains them
 //! in order when it stops. What it reports of itself is put together in `report`.
 
+mod index;
 mod report;
+
+pub use index::{IndexReport, QuarantineKind, QuarantineReplay};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,7 +15,7 @@ use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
 use gun_net::{NetConfig, Network, Router, ServeOptions, ServeStats};
 use oip_index::embedded::EmbeddedIndex;
-use oip_index::{Index, IndexError, Page, Query};
+use oip_index::{Access, Index, IndexError, Page, Query, Templates};
 use oip_record::{Creator, CreatorKey, Did, Submission};
 use oip_store::{Op, Store, Transaction};
 use tokio::net::TcpListener;
@@ -25,7 +28,8 @@ use crate::clock;
 use crate::config::{NodeConfig, SyncMode};
 use crate::document;
 use crate::hub::{Hub, HubHandle};
-use crate::indexer::Indexer;
+use crate::indexer::feeder::Feeder;
+use crate::indexer::{self, Indexer, Rebuilds};
 use crate::keyring::{Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
@@ -77,6 +81,8 @@ struct Inner {
     relay: Relay,
     relay_stats: ServeStats,
     indexed: watch::Receiver<u64>,
+    rebuilds: watch::Receiver<Rebuilds>,
+    index_requests: mpsc::Sender<indexer::Request>,
     /// Ends what takes new work: sockets, hub, discovery.
     accepting: CancellationToken,
     accepting_tasks: TaskTracker,
@@ -106,6 +112,9 @@ pub enum StartError {
     /// The index did not open.
     #[error("failed to {0}")]
     Index(#[from] IndexError),
+    /// A folder of templates can't be used.
+    #[error("failed to {0}; name another folder with OIP_TEMPLATES_DIR")]
+    Templates(#[from] oip_index::templates::TemplatesError),
     /// The relay port is taken.
     #[error(
         "failed to listen on {address} for GUN peers: {source}; name another port with GUN_RELAY_PORT (0 takes a free one)"
@@ -144,6 +153,9 @@ pub enum ReadError {
         /// How.
         source: oip_record::Reject,
     },
+    /// What is to be tried again can't be written down.
+    #[error("failed to have records tried again: {0}")]
+    Replay(#[source] oip_store::WriteError),
     /// A task was lost, as happens while the process ends.
     #[error("the node is stopping")]
     Stopping,
@@ -175,7 +187,14 @@ impl Node {
         // The store's lock comes before keys are made: two nodes on one folder never get that far.
         let (store, registry) = storage::open(&config, config.sync.mode)?;
         let keys = Keyring::open(&config.data_dir, config.wallet_file.as_deref())?;
-        let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open(&config.data_dir.join("index"))?);
+        let templates = match &config.templates_dir {
+            Some(folder) => Templates::with_folder(folder)?,
+            None => Templates::known(),
+        };
+        let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open_with(
+            &config.data_dir.join("index"),
+            templates,
+        )?);
         let node_id: Arc<str> = config
             .node_id_override
             .clone()
@@ -316,12 +335,18 @@ impl Node {
         let indexing = CancellationToken::new();
         let indexing_tasks = TaskTracker::new();
         let (reached, indexed) = watch::channel(0);
+        let (rebuilds, rebuilds_seen) = watch::channel(Rebuilds::default());
+        let (index_requests, requests) = mpsc::channel(indexer::REQUESTS_MAX);
         let indexer = Indexer {
-            store: store.clone(),
-            index: Arc::clone(&index),
-            types: config.types.clone(),
-            metrics: Arc::clone(&metrics),
+            feeder: Arc::new(Feeder::new(
+                store.clone(),
+                Arc::clone(&index),
+                config.types.clone(),
+                Arc::clone(&metrics),
+            )),
             reached,
+            rebuilds,
+            requests,
         };
         indexing_tasks.spawn(indexer.run(indexing.clone()));
 
@@ -349,6 +374,8 @@ impl Node {
             relay,
             relay_stats,
             indexed,
+            rebuilds: rebuilds_seen,
+            index_requests,
             accepting,
             accepting_tasks,
             indexing,
@@ -432,14 +459,14 @@ impl Node {
         off_reactor(move || Ok(index.search(&query)?)).await
     }
 
-    /// The types of the indexed records with their numbers, and the number of all.
+    /// The types of the public records in the index with their numbers, and the number of all.
     ///
     /// # Errors
     /// [`ReadError`] if the index fails.
     pub async fn record_types(&self) -> Result<(Vec<(String, u64)>, u64), ReadError> {
         let index = Arc::clone(&self.inner.index);
         off_reactor(move || {
-            let types = index.record_types()?;
+            let types = index.record_types(&Access::public())?;
             let total = types.iter().map(|(_, count)| count).sum();
             Ok((types, total))
         })

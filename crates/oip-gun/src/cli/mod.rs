@@ -12,6 +12,8 @@ mod inputs;
 mod migrate;
 mod output;
 mod publish;
+mod quarantine;
+mod reindex;
 mod search;
 mod serve;
 mod status;
@@ -19,6 +21,7 @@ mod stop;
 mod sync;
 mod table;
 mod token;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -69,6 +72,9 @@ enum Verb {
     Status(status::StatusArgs),
     Sync(sync::SyncArgs),
     Delete(delete::DeleteArgs),
+    Verify(verify::VerifyArgs),
+    Reindex(reindex::ReindexArgs),
+    Quarantine(quarantine::QuarantineArgs),
     Migrate(migrate::MigrateArgs),
 }
 
@@ -108,6 +114,9 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Status(args) => status::run(args, output).await,
         Verb::Sync(args) => sync::run(args, output).await,
         Verb::Delete(args) => delete::run(args, output).await,
+        Verb::Verify(args) => verify::run(args, output).await,
+        Verb::Reindex(args) => reindex::run(args, output).await,
+        Verb::Quarantine(args) => quarantine::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
     }
 }

@@ -50,6 +50,8 @@ pub enum Setting {
     DefaultPrivacy,
     /// Arweave wallet (JWK) to sign records with.
     WalletFile,
+    /// Folder of templates beside those that ship with the program.
+    TemplatesDir,
     /// Which record types are synced and indexed.
     TypeMode,
     /// The types of mode `whitelist`.
@@ -60,7 +62,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::DataDir,
         Self::ApiBind,
         Self::ApiPort,
@@ -84,6 +86,7 @@ impl Setting {
         Self::NodeIdOverride,
         Self::DefaultPrivacy,
         Self::WalletFile,
+        Self::TemplatesDir,
         Self::TypeMode,
         Self::TypeWhitelist,
         Self::TypeBlacklist,
@@ -116,6 +119,7 @@ impl Setting {
             Self::NodeIdOverride => "registry.node_id",
             Self::DefaultPrivacy => "records.default_privacy",
             Self::WalletFile => "records.wallet_file",
+            Self::TemplatesDir => "index.templates_dir",
             Self::TypeMode => "records.index_mode",
             Self::TypeWhitelist => "records.index_whitelist",
             Self::TypeBlacklist => "records.index_blacklist",
@@ -149,6 +153,7 @@ impl Setting {
             Self::NodeIdOverride => "GUN_NODE_ID_OVERRIDE",
             Self::DefaultPrivacy => "GUN_DEFAULT_PRIVACY",
             Self::WalletFile => "WALLET_FILE",
+            Self::TemplatesDir => "OIP_TEMPLATES_DIR",
             Self::TypeMode => "RECORD_TYPE_INDEX_MODE",
             Self::TypeWhitelist => "RECORD_TYPE_INDEX_WHITELIST",
             Self::TypeBlacklist => "RECORD_TYPE_INDEX_BLACKLIST",
@@ -183,6 +188,7 @@ impl Setting {
             | Self::PublicBytes
             | Self::ExternalPeers
             | Self::DefaultPrivacy
+            | Self::TemplatesDir
             | Self::TypeMode
             | Self::TypeWhitelist
             | Self::TypeBlacklist => None,

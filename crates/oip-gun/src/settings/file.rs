@@ -18,6 +18,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         sync,
         registry,
         records,
+        index,
     } = form;
     let given = [
         (Setting::DataDir, data_dir),
@@ -43,6 +44,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         (Setting::NodeIdOverride, registry.node_id),
         (Setting::DefaultPrivacy, records.default_privacy),
         (Setting::WalletFile, records.wallet_file),
+        (Setting::TemplatesDir, index.templates_dir),
         (Setting::TypeMode, records.index_mode),
         (Setting::TypeWhitelist, records.index_whitelist),
         (Setting::TypeBlacklist, records.index_blacklist),
@@ -80,6 +82,8 @@ struct Form {
     registry: Registry,
     #[serde(default)]
     records: Records,
+    #[serde(default)]
+    index: Index,
 }
 
 #[derive(Deserialize, Default)]
@@ -130,6 +134,12 @@ struct Records {
     index_mode: Option<Scalar>,
     index_whitelist: Option<Scalar>,
     index_blacklist: Option<Scalar>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    templates_dir: Option<Scalar>,
 }
 
 /// A value as people write it: `3005`, `"3005"`, `true`, or a list of texts.

@@ -146,10 +146,7 @@ async fn is_kept_without_its_texts(node: TestNode, did: &oip_record::Did, reason
     node.indexed().await;
     assert_eq!(node.found(did).await, None);
     assert_eq!(node.get(did).await.unwrap(), None);
-    let query = oip_index::Query {
-        text: Some("secret".into()),
-        ..oip_index::Query::default()
-    };
+    let query = oip_index::Query::by_text("secret");
     assert_eq!(node.search(query).await.unwrap().total, 0);
     let dir = node.stop().await;
     let row = store_of(&dir).quarantined(did.soul()).unwrap().unwrap();
