@@ -326,8 +326,9 @@ impl Inner {
             "query": speaker.query(query)?,
             "sort": speaker.sort(query)?,
             "size": match query.limit { 0 => 0, limit => limit + 1 },
+            // The whole source, though the envelope is longer than the document: servers that filter it
+            // change the order of members.
             "track_total_hits": true,
-            "_source": hits::wanted(),
         });
         if !query.facets.is_empty() {
             body["aggs"] = speaker.facets(&query.facets);

@@ -43,6 +43,10 @@ pub(super) const TAGS: &str = "tags";
 /// The words of strings that have no field of words of their own.
 pub(super) const STRINGS: &str = "oipGun.words.strings";
 
+/// The first word of every field of words. It is none of ours, which have no `_`, and for every server
+/// one word that is no date.
+const MARK: &str = "x_x";
+
 /// Characters of a field of words that count when sorting by it.
 const ORDER_CHARS_MAX: usize = 128;
 
@@ -330,7 +334,7 @@ impl Found<'_> {
         let whole = match value {
             Typed::Text(text) => {
                 if kind.has_words() {
-                    let words = self.spelled(text);
+                    let words = words::joined(text);
                     self.words.entry(member(field)).or_default().push(words);
                 }
                 counts_whole(text)
@@ -365,21 +369,18 @@ impl Found<'_> {
     /// The strings that have no field of their own in a search everywhere.
     fn facts(&mut self, document: &Value) {
         let facts = Facts::of(document);
-        let strings: Vec<String> = facts
-            .strings
-            .iter()
-            .map(|text| self.spelled(text))
-            .collect();
-        self.words.insert("strings".to_owned(), strings);
-    }
-
-    /// The words of a text in our spelling, with blanks between them.
-    fn spelled(&self, text: &str) -> String {
-        let words = words::joined(text);
-        match self.layout {
-            Layout::Ours => words,
-            // A mark that is no word, so that the text is never taken for a date.
-            Layout::Guessed => format!("_ {words}"),
+        let strings = facts.strings.iter().map(|text| words::joined(text));
+        self.words.insert("strings".to_owned(), strings.collect());
+        // A field's words weigh by how many documents have the field: all of them have these.
+        for field in [
+            FieldPath::name(),
+            FieldPath::description(),
+            FieldPath::tags(),
+        ] {
+            self.words.entry(member(&field)).or_default();
+        }
+        for texts in self.words.values_mut() {
+            texts.insert(0, MARK.to_owned());
         }
     }
 }

@@ -16,14 +16,6 @@ use super::error::ElasticError;
 use super::translate::{cursor_key, facet_name};
 use super::version;
 
-/// What of a document is asked for: the envelope's searchable part is several times as long as the
-/// document, and nobody looks at it.
-pub(super) fn wanted() -> Value {
-    let left_out = ["terms", "by", "words", "version"];
-    let left_out = left_out.map(|part| format!("{MEMBER}.{part}"));
-    serde_json::json!({"excludes": left_out})
-}
-
 /// A page of an answer to a request for one hit more than the query wants.
 pub(super) fn page(
     query: &Query,
