@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use gun_net::PeerAddress;
+use oip_index::ElasticSettings;
 use oip_record::SignaturePolicy;
 
 /// Root of the registry on every deployed node (`GUN_REGISTRY_ROOT`).
@@ -43,6 +44,8 @@ pub struct NodeConfig {
     pub types: TypeFilter,
     /// A folder of templates beside those that ship with the program (`OIP_TEMPLATES_DIR`).
     pub templates_dir: Option<PathBuf>,
+    /// Which index answers queries (`OIP_INDEX`).
+    pub index: IndexBackend,
     /// Records without an access level are private (`GUN_DEFAULT_PRIVACY`).
     pub privacy_default: PrivacyDefault,
 }
@@ -64,9 +67,20 @@ impl NodeConfig {
             wallet_file: None,
             types: TypeFilter::default(),
             templates_dir: None,
+            index: IndexBackend::Embedded,
             privacy_default: PrivacyDefault::Public,
         }
     }
+}
+
+/// Which index answers queries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexBackend {
+    /// One in the data folder.
+    Embedded,
+    /// One on an Elasticsearch or OpenSearch server. Whose documents and position they are is set by
+    /// the node, from its id.
+    Elastic(Box<ElasticSettings>),
 }
 
 /// Which graph writes the relay port takes from peers.

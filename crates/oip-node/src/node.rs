@@ -16,7 +16,7 @@ use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
 use gun_net::{NetConfig, Network, PullPeer, Router, ServeOptions, ServeStats, Transport};
 use oip_index::embedded::EmbeddedIndex;
-use oip_index::{Access, Index, IndexError, Page, Query, Templates};
+use oip_index::{Access, ElasticIndex, Index, IndexError, Page, Query, Templates};
 use oip_record::{Creator, CreatorKey, Did, Submission};
 use oip_store::{Op, Store, Transaction};
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::allowance::Allowances;
 use crate::clock;
-use crate::config::{NodeConfig, SyncMode};
+use crate::config::{IndexBackend, NodeConfig, SyncMode};
 use crate::document;
 use crate::hub::{Hub, HubHandle};
 use crate::indexer::feeder::Feeder;
@@ -201,10 +201,18 @@ impl Node {
             Some(folder) => Templates::with_folder(folder)?,
             None => Templates::known(),
         };
-        let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open_with(
-            &config.data_dir.join("index"),
-            templates,
-        )?);
+        let index: Arc<dyn Index> = match &config.index {
+            IndexBackend::Embedded => Arc::new(EmbeddedIndex::open_with(
+                &config.data_dir.join("index"),
+                templates,
+            )?),
+            IndexBackend::Elastic(settings) => {
+                let mut settings = (**settings).clone();
+                // The derived id: an alias is no proof against another node's having it too.
+                settings.owner = keys.identity.node_id().to_string();
+                Arc::new(ElasticIndex::new(settings, Arc::new(templates))?)
+            }
+        };
         let node_id: Arc<str> = config
             .node_id_override
             .clone()

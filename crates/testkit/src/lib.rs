@@ -7,6 +7,7 @@
 //! * [`process`]: a child process that can't outlive its test
 //! * [`mod@interop`]: whether the outside judges (Node.js with the `gun` package) are here
 //! * [`relay`]: a real gun.js relay
+//! * [`search_server`]: a real Elasticsearch or OpenSearch
 //! * [`client`]: a real gun.js client, as in a browser
 //! * [`raw`]: a GUN client that sends and shows plain frames
 //! * [`node`]: the real `oip-gun` binary
@@ -23,6 +24,7 @@ pub mod poll;
 pub mod process;
 pub mod raw;
 pub mod relay;
+pub mod search_server;
 
 pub use client::GunClient;
 pub use deployed::{DeployedNode, DeployedRecord, Syncer};
@@ -31,3 +33,4 @@ pub use node::{NodeOptions, NodeProcess};
 pub use poll::wait_until;
 pub use raw::RawGun;
 pub use relay::{GunRelay, RelayOptions};
+pub use search_server::{SearchOptions, SearchServer, search_servers};

@@ -114,6 +114,12 @@ const KEPT_BY: &[(&str, &[&str])] = &[
     ("tantivy", &["oip-index"]),
     ("axum", &["gun-net", "oip-gun"]),
     ("tokio-tungstenite", &["gun-net", "testkit", "benches"]),
+    // Each of these speaks HTTP to somebody: relays, the node's own API, the search server.
+    (
+        "reqwest",
+        &["gun-net", "oip-gun", "oip-index", "testkit", "benches"],
+    ),
+    ("flate2", &["oip-index"]),
     ("clap", &["oip-gun", "benches"]),
     // Libraries have error types; only programs and test support may forget them.
     ("anyhow", &["oip-gun", "testkit", "benches", "xtask"]),

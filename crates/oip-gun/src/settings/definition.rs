@@ -62,7 +62,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 35] = [
         Self::DataDir,
         Self::ApiBind,
         Self::ApiPort,
@@ -120,6 +120,14 @@ impl Setting {
             Self::DefaultPrivacy => "records.default_privacy",
             Self::WalletFile => "records.wallet_file",
             Self::TemplatesDir => "index.templates_dir",
+            Self::IndexBackend => "index.backend",
+            Self::SearchHost => "index.elasticsearch_host",
+            Self::SearchUser => "index.elasticsearch_user",
+            Self::SearchPassword => "index.elasticsearch_password",
+            Self::SearchApiKey => "index.elasticsearch_api_key",
+            Self::SearchCaFile => "index.elasticsearch_ca_file",
+            Self::SearchIndex => "index.elasticsearch_index",
+            Self::SearchPrivate => "index.elasticsearch_private",
             Self::TypeMode => "records.index_mode",
             Self::TypeWhitelist => "records.index_whitelist",
             Self::TypeBlacklist => "records.index_blacklist",
@@ -154,6 +162,14 @@ impl Setting {
             Self::DefaultPrivacy => "GUN_DEFAULT_PRIVACY",
             Self::WalletFile => "WALLET_FILE",
             Self::TemplatesDir => "OIP_TEMPLATES_DIR",
+            Self::IndexBackend => "OIP_INDEX",
+            Self::SearchHost => "ELASTICSEARCHHOST",
+            Self::SearchUser => "ELASTICCLIENTUSERNAME",
+            Self::SearchPassword => "ELASTICCLIENTPASSWORD",
+            Self::SearchApiKey => "OIP_ELASTICSEARCH_API_KEY",
+            Self::SearchCaFile => "OIP_ELASTICSEARCH_CA_FILE",
+            Self::SearchIndex => "OIP_ELASTICSEARCH_INDEX",
+            Self::SearchPrivate => "OIP_ELASTICSEARCH_PRIVATE",
             Self::TypeMode => "RECORD_TYPE_INDEX_MODE",
             Self::TypeWhitelist => "RECORD_TYPE_INDEX_WHITELIST",
             Self::TypeBlacklist => "RECORD_TYPE_INDEX_BLACKLIST",
@@ -189,6 +205,14 @@ impl Setting {
             | Self::ExternalPeers
             | Self::DefaultPrivacy
             | Self::TemplatesDir
+            | Self::IndexBackend
+            | Self::SearchHost
+            | Self::SearchUser
+            | Self::SearchPassword
+            | Self::SearchApiKey
+            | Self::SearchCaFile
+            | Self::SearchIndex
+            | Self::SearchPrivate
             | Self::TypeMode
             | Self::TypeWhitelist
             | Self::TypeBlacklist => None,

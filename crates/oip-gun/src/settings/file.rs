@@ -45,6 +45,14 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         (Setting::DefaultPrivacy, records.default_privacy),
         (Setting::WalletFile, records.wallet_file),
         (Setting::TemplatesDir, index.templates_dir),
+        (Setting::IndexBackend, index.backend),
+        (Setting::SearchHost, index.elasticsearch_host),
+        (Setting::SearchUser, index.elasticsearch_user),
+        (Setting::SearchPassword, index.elasticsearch_password),
+        (Setting::SearchApiKey, index.elasticsearch_api_key),
+        (Setting::SearchCaFile, index.elasticsearch_ca_file),
+        (Setting::SearchIndex, index.elasticsearch_index),
+        (Setting::SearchPrivate, index.elasticsearch_private),
         (Setting::TypeMode, records.index_mode),
         (Setting::TypeWhitelist, records.index_whitelist),
         (Setting::TypeBlacklist, records.index_blacklist),
@@ -140,6 +148,14 @@ struct Records {
 #[serde(deny_unknown_fields)]
 struct Index {
     templates_dir: Option<Scalar>,
+    backend: Option<Scalar>,
+    elasticsearch_host: Option<Scalar>,
+    elasticsearch_user: Option<Scalar>,
+    elasticsearch_password: Option<Scalar>,
+    elasticsearch_api_key: Option<Scalar>,
+    elasticsearch_ca_file: Option<Scalar>,
+    elasticsearch_index: Option<Scalar>,
+    elasticsearch_private: Option<Scalar>,
 }
 
 /// A value as people write it: `3005`, `"3005"`, `true`, or a list of texts.

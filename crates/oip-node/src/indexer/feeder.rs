@@ -70,7 +70,7 @@ impl Feeder {
     }
 
     /// Where to go on in the feed. Reads what was refused before.
-    pub(super) fn start(&self) -> u64 {
+    pub(super) fn start(&self) -> Option<u64> {
         match self.unindexed_rows() {
             Ok(rows) => {
                 let souls = rows.into_iter().map(|row| row.soul).collect();
@@ -86,18 +86,21 @@ impl Feeder {
             // An index ahead of the store belongs to another or an older store: fill it anew.
             Ok(cursor) if cursor > head => {
                 tracing::warn!(cursor, head, "index is ahead of the store, rebuilding it");
-                if let Err(error) = self.index.clear() {
-                    tracing::error!(%error, "failed to clear the index");
+                match self.index.clear() {
+                    Ok(()) => Some(0),
+                    Err(error) => {
+                        tracing::error!(error = told(&error), "failed to clear the index");
+                        None
+                    }
                 }
-                0
             }
             Ok(cursor) => {
                 self.look_at_mapping(cursor);
-                cursor
+                Some(cursor)
             }
             Err(error) => {
-                tracing::error!(%error, "failed to read the index position, indexing anew");
-                0
+                tracing::error!(error = told(&error), "failed to read the index position");
+                None
             }
         }
     }
@@ -403,4 +406,10 @@ pub(super) fn version_of(row: &RecordRow) -> Version {
         revision: row.revision,
         digest: row.digest,
     }
+}
+
+/// An error with its cause: what a server said is in there.
+fn told(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
 }
