@@ -38,6 +38,10 @@ const TARGETS: &[Target] = &[
         seeds: seeds::signed,
     },
     Target {
+        name: "sealed",
+        seeds: seeds::sealed,
+    },
+    Target {
         name: "radata",
         seeds: seeds::files,
     },
@@ -192,12 +196,7 @@ fn build() -> Result<PathBuf> {
 }
 
 /// Runs the targets, as many at once as there are cores. Without a seed each draws its own.
-fn run_all(
-    built: &Path,
-    targets: &[&Target],
-    seconds: u64,
-    seed: Option<u32>,
-) -> Result<Outcome> {
+fn run_all(built: &Path, targets: &[&Target], seconds: u64, seed: Option<u32>) -> Result<Outcome> {
     for target in targets {
         let mut inputs = (target.seeds)(&command::root())?;
         inputs.extend(seeds::found(&command::root(), target.name)?);
