@@ -80,6 +80,50 @@ pub enum QueryError {
         /// The limit.
         max: usize,
     },
+    /// Conditions nested too deep.
+    #[error("the conditions are nested more than {max} levels deep; flatten them")]
+    TooNested {
+        /// The limit.
+        max: usize,
+    },
+    /// Too many conditions.
+    #[error("the query has more than {max} conditions; split it")]
+    TooManyConditions {
+        /// The limit.
+        max: usize,
+    },
+    /// A value that can't be one of the field's type.
+    #[error("{field} holds {wanted}, and {value:?} is none")]
+    WrongValue {
+        /// The field.
+        field: String,
+        /// What its values are, with article.
+        wanted: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// A range over a field whose type is not known.
+    #[error(
+        "the type of {field} is not known, so that its values have no order; describe it in a template file (OIP_TEMPLATES_DIR)"
+    )]
+    Untyped {
+        /// The field.
+        field: String,
+    },
+    /// A cursor that is none.
+    #[error("the cursor can't be read; begin again without one")]
+    BadCursor,
+    /// A cursor of another query.
+    #[error(
+        "the cursor belongs to a query with other conditions or another order; begin again without one"
+    )]
+    ForeignCursor,
+    /// Something this backend can't do.
+    #[error("this index can't {what}")]
+    Unsupported {
+        /// What was asked for, in the infinitive.
+        what: &'static str,
+    },
     /// Too many sort keys.
     #[error("{asked} sort keys were given, at most {max} are allowed")]
     TooManySortKeys {

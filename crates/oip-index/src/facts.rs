@@ -5,8 +5,8 @@
 //! Backends take their fields from here, so that they agree on what is odd.
 
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+
+use crate::templates::whole;
 
 /// The searchable fields of one document. Absent ones are `None` or empty.
 #[derive(Debug, Default, PartialEq)]
@@ -41,7 +41,7 @@ impl<'a> Facts<'a> {
                 .and_then(|oip| oip.get("creator"))
                 .and_then(|creator| text(creator.get("didAddress"))),
             indexed_at_ms: oip.and_then(|oip| moment(oip.get("indexedAt"))),
-            date: basic.and_then(|basic| whole(basic.get("date"))),
+            date: basic.and_then(|basic| basic.get("date")).and_then(whole),
             name: basic.and_then(|basic| text(basic.get("name"))),
             description: basic.and_then(|basic| text(basic.get("description"))),
             ..Self::default()
@@ -93,25 +93,12 @@ fn text(value: Option<&Value>) -> Option<&str> {
     value.and_then(Value::as_str)
 }
 
-/// A whole number, `1768550000.0` included, as JavaScript makes no difference.
-fn whole(value: Option<&Value>) -> Option<i64> {
-    let value = value?;
-    if let Some(integer) = value.as_i64() {
-        return Some(integer);
-    }
-    let float = value.as_f64()?;
-    // Beyond 2^53 a float no longer tells which whole number was meant.
-    let exact = float.fract() == 0.0 && float.abs() <= 9_007_199_254_740_992.0;
-    exact.then_some(float as i64)
-}
-
 /// A moment in milliseconds: RFC 3339 text, or a number of milliseconds.
 fn moment(value: Option<&Value>) -> Option<i64> {
-    let Some(text) = value?.as_str() else {
-        return whole(value);
-    };
-    let moment = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
+    match value? {
+        Value::String(text) => crate::templates::moment(text),
+        other => whole(other),
+    }
 }
 
 #[cfg(test)]

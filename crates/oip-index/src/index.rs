@@ -4,12 +4,15 @@
 //! end at, and returns that position when asked, so that whoever feeds it knows
 //! where to go on after a restart, and after the index was lost (position 0).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::cursor::Cursor;
 use crate::error::IndexError;
-use crate::query::Query;
+use crate::highlight::Fragments;
+use crate::query::{Access, FACET_VALUES_MAX, Facet, FacetCounts, FacetRequest, Query};
 
 /// Bytes of a DID: the longest soul that the graph takes (2,048) and its `did:gun:`, rounded up.
 pub const DID_BYTES_MAX: usize = 2_064;
@@ -55,17 +58,132 @@ pub trait Index: Send + Sync {
     /// The query breaks a limit, or the backend failed.
     fn count(&self, query: &Query) -> Result<u64, IndexError>;
 
-    /// Every record type with its number of documents, the most frequent first, ties by name.
+    /// The record types of what a caller may see, with their numbers of documents, the most frequent
+    /// first, ties by name; at most [`FACET_VALUES_MAX`].
     ///
     /// # Errors
     /// The backend failed.
-    fn record_types(&self) -> Result<Vec<(String, u64)>, IndexError>;
+    fn record_types(&self, access: &Access) -> Result<Vec<(String, u64)>, IndexError> {
+        let query = Query {
+            access: access.clone(),
+            limit: 0,
+            facets: vec![FacetRequest {
+                facet: Facet::RecordType,
+                values_max: FACET_VALUES_MAX,
+            }],
+            ..Query::default()
+        };
+        let counts = self.search(&query)?.facets.into_iter().next();
+        let values = counts.into_iter().flat_map(|counts| counts.values);
+        Ok(values
+            .filter_map(|value| Some((value.value?, value.documents)))
+            .collect())
+    }
+
+    /// What is held, whoever may read it, in ascending order of DID (by code point), for comparing
+    /// it with the store.
+    ///
+    /// # Errors
+    /// The backend failed.
+    fn holdings(&self, after: Option<&str>, limit: usize) -> Result<Vec<Holding>, IndexError>;
+
+    /// How it stands. Must be quick: health asks often.
+    fn status(&self) -> IndexStatus;
+
+    /// Begins a new index beside this one, which goes on to take batches and to answer until
+    /// [`Rebuild::finish`]. A rebuild that was begun before and not finished is given up.
+    ///
+    /// # Errors
+    /// The backend failed.
+    fn begin_rebuild(&self) -> Result<Box<dyn Rebuild>, IndexError>;
 
     /// Forgets everything: no documents, cursor 0. Also the cure for a damaged index.
     ///
     /// # Errors
     /// The backend failed.
     fn clear(&self) -> Result<(), IndexError>;
+}
+
+/// A new index that is being filled, to take the place of the present one. Dropping it unfinished
+/// gives it up.
+pub trait Rebuild: Send {
+    /// As [`Index::apply`], into the new index. Nobody sees it yet.
+    ///
+    /// # Errors
+    /// The backend failed: apply the batch again, or give up.
+    fn apply(&mut self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError>;
+
+    /// Puts the new index in place of the old one, at once and durably. [`Index::cursor`] is from
+    /// now on the last one applied here.
+    ///
+    /// # Errors
+    /// The backend failed; the old index stays.
+    fn finish(self: Box<Self>) -> Result<(), IndexError>;
+}
+
+/// How an index stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexStatus {
+    /// What it is, for people: `embedded`, `elasticsearch 8.17.0`.
+    pub backend: String,
+    /// The mapping its documents were put in with: [`crate::templates::Templates::version`] and the
+    /// backend's own format together.
+    pub mapping: String,
+    /// Why it should be rebuilt: another mapping than that of this program and its templates. It
+    /// serves all the same.
+    pub rebuild_due: Option<String>,
+    /// What keeps it from working now, with the cure where there is one.
+    pub trouble: Option<String>,
+}
+
+/// What an index holds of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The document's DID.
+    pub did: String,
+    /// Its record type; empty where it has none.
+    pub record_type: String,
+    /// The version it was put in with; `None` where somebody else put it in without one.
+    pub version: Option<Version>,
+}
+
+/// What the node knows about a document beside its JSON. Never part of what is returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// Who may see it.
+    pub readers: Readers,
+    /// Which version it is.
+    pub version: Version,
+    /// The OIP node it came from; `None` for this node's own.
+    pub node: Option<String>,
+}
+
+/// Who may see a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody.
+    Public,
+    /// Those who bring one of these tokens ([`Access::Readers`]). What a token stands for is the
+    /// node's affair. None at all: only the node itself.
+    Only(BTreeSet<String>),
+}
+
+/// Reader tokens of one document: an organization's members are one token, so that this is a list of
+/// persons that somebody wrote.
+pub const READERS_MAX: usize = 1_000;
+
+/// Bytes of a reader token: a DID or a hash.
+pub const READER_BYTES_MAX: usize = 256;
+
+/// The order of versions of one record: later wins, by fields in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// When it was signed, ms since 1970.
+    pub indexed_at_ms: i64,
+    /// Counts changes that keep the time.
+    pub revision: u64,
+    /// SHA-256 of what was signed.
+    pub digest: [u8; 32],
 }
 
 /// One change to the index.
@@ -78,11 +196,15 @@ pub enum IndexOp {
         /// `{data, oip, meta}` in index form (arrays are arrays). Odd shapes are taken:
         /// a field of the wrong type is stored and returned, but not indexed as that field.
         document: Value,
+        /// Readers, version and origin.
+        envelope: Envelope,
     },
     /// Removes the document; none there is fine.
     Delete {
         /// The document's identity.
         did: String,
+        /// The version that says so.
+        version: Version,
     },
 }
 
@@ -90,7 +212,7 @@ impl IndexOp {
     /// The document this is about.
     pub fn did(&self) -> &str {
         match self {
-            Self::Upsert { did, .. } | Self::Delete { did } => did,
+            Self::Upsert { did, .. } | Self::Delete { did, .. } => did,
         }
     }
 }
@@ -134,6 +256,26 @@ pub enum RefusalReason {
         /// Its levels.
         nesting: usize,
     },
+    /// The readers are more than [`READERS_MAX`], or one is longer than [`READER_BYTES_MAX`].
+    #[error("a document has at most {READERS_MAX} readers of at most {READER_BYTES_MAX} bytes")]
+    Readers,
+    /// The server refused it, in its own words.
+    #[error("{0}")]
+    Backend(String),
+}
+
+impl RefusalReason {
+    /// The name of the reason, for counters and lists.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::DidLength { .. } => "index-did-length",
+            Self::DocumentTooLarge { .. } => "index-document-too-large",
+            Self::DocumentTooDeep { .. } => "index-document-too-deep",
+            Self::Readers => "index-readers",
+            Self::Backend(_) => "index-refused",
+        }
+    }
 }
 
 /// One page of an answer.
@@ -143,6 +285,10 @@ pub struct Page {
     pub total: u64,
     /// The hits of this page, in order.
     pub hits: Vec<Hit>,
+    /// Where the next page begins; `None` where there is none.
+    pub next: Option<Cursor>,
+    /// The counts that were asked for, in the order in which they were.
+    pub facets: Vec<FacetCounts>,
 }
 
 /// One document that fits.
@@ -155,4 +301,6 @@ pub struct Hit {
     pub score: Option<f32>,
     /// The document exactly as it was put in: member order and number text included.
     pub document: Arc<Value>,
+    /// What was found in it, field by field, where the query asks for it.
+    pub highlights: Vec<Fragments>,
 }

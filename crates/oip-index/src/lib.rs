@@ -2,20 +2,41 @@
 //!
 //! * [`index`]: what every backend promises
 //! * [`query`]: one query model for all backends, with its limits
+//! * [`condition`]: what must hold, as a tree
+//! * [`field`]: names of fields
+//! * [`templates`]: what is known about the fields of record types
+//! * [`cursor`]: places between hits
 //! * [`facts`]: what a document says about itself: type, creator, tags, dates, text
+//! * [`highlight`]: what was found, in its surroundings
 //! * [`embedded`]: the backend that lives in a folder of this machine
 //! * [`error`]: what can go wrong, by name
 //!
 //! The index is a cache. It can be thrown away at any time and filled again from
 //! the store's change feed, which is why an old or broken one is never migrated.
 
+pub mod condition;
+pub mod cursor;
 pub mod embedded;
 pub mod error;
 pub mod facts;
+pub mod field;
+pub mod highlight;
 pub mod index;
 pub mod query;
+pub mod templates;
 
+pub use condition::{Condition, LastWord, MatchMode, Phrase, Spelling, Text};
+pub use cursor::{Cursor, CursorKey};
 pub use embedded::EmbeddedIndex;
 pub use error::{IndexError, QueryError};
-pub use index::{Applied, Hit, Index, IndexOp, Page, RefusalReason, Refused};
-pub use query::{Direction, LastWord, MatchMode, Query, SortField, SortKey};
+pub use field::FieldPath;
+pub use highlight::{Fragment, Fragments};
+pub use index::{
+    Applied, Envelope, Hit, Holding, Index, IndexOp, IndexStatus, Page, Readers, Rebuild,
+    RefusalReason, Refused, Version,
+};
+pub use query::{
+    Access, Direction, Facet, FacetCounts, FacetRequest, FacetValue, Highlight, Position, Query,
+    SortBy, SortKey,
+};
+pub use templates::{FieldType, Templates, Typed};

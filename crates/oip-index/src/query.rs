@@ -1,128 +1,146 @@
 //! One query model for all backends: pure data, with its limits.
 //!
-//! Text from users is data too: there is no query syntax here, so no text can be
-//! a syntax error. Every filter that is given must hold; the values within one
-//! filter are alternatives, tags apart (see [`Query::tags_mode`]).
+//! A query says what must hold ([`Condition`]), for whom ([`Access`]), in which order, which part of
+//! the answer, and what to count beside it. Nothing in it can be a syntax error; text that people
+//! write is read by [`crate::syntax`].
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
+use crate::condition::Condition;
+use crate::cursor::Cursor;
 use crate::error::QueryError;
+use crate::field::FieldPath;
 
 /// Hits on one page: a thousand records of 1 KB are 1 MB, an answer that one HTTP
 /// response can still carry.
 pub const PAGE_HITS_MAX: usize = 1_000;
 
 /// Offset plus limit: every hit before the page must be ranked, so this bounds what
-/// one query can cost (about 10 MB and a tenth of a second).
+/// one query can cost (about 10 MB and a tenth of a second). A cursor goes deeper.
 pub const RESULT_WINDOW_MAX: usize = 100_000;
-
-/// Values in one filter: each becomes a term to look up in every segment.
-pub const FILTER_VALUES_MAX: usize = 1_000;
 
 /// Sort keys: more than these can't matter to a person, and each costs a column read per match.
 pub const SORT_KEYS_MAX: usize = 4;
 
-/// Distinct words of a query text that count; those after them are ignored. Nobody
-/// types so many, and a pasted page must not become ten thousand term look-ups.
-pub const QUERY_WORDS_MAX: usize = 64;
-
 /// Hits per page when the caller doesn't say (the deployed API's default).
 pub const PAGE_HITS_DEFAULT: usize = 20;
 
+/// Facets in one query: each is a pass over the hits.
+pub const FACETS_MAX: usize = 16;
+
+/// Values of one facet: what a person can still look through, and an answer of some 50 KB.
+pub const FACET_VALUES_MAX: usize = 1_000;
+
+/// Values of a facet when the caller doesn't say.
+pub const FACET_VALUES_DEFAULT: usize = 20;
+
+/// Reader tokens of one caller: groups a person may belong to.
+pub const READERS_MAX: usize = 1_000;
+
 /// What to look for, in which order, and which part of the answer to return.
-///
-/// The default finds everything, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// Words to find in any string of `data`. `None` or blank: no condition. A text
-    /// without any word (only punctuation) finds nothing.
-    pub text: Option<String>,
-    /// Must all words occur, or any of them?
-    pub match_mode: MatchMode,
-    /// Does the last word also stand for words that begin with it?
-    pub last_word: LastWord,
-    /// `oip.recordType` is one of these. Empty: no condition.
-    pub record_type: Vec<String>,
-    /// `oip.creator.didAddress` is one of these. Empty: no condition.
-    pub creator: Vec<String>,
-    /// Exact items of `data.basic.tagItems`, case and all. Empty: no condition.
-    pub tags: Vec<String>,
-    /// Must the document carry all of `tags`, or any of them (the deployed default)?
-    pub tags_mode: MatchMode,
-    /// The document with this DID.
-    pub did: Option<String>,
-    /// The DID's method: `gun` keeps DIDs that start with `did:gun:`.
-    pub storage: Option<String>,
-    /// `oip.indexedAt` is this or later, in milliseconds since 1970.
-    pub indexed_from_ms: Option<i64>,
-    /// `oip.indexedAt` is this or earlier, in milliseconds since 1970.
-    pub indexed_to_ms: Option<i64>,
-    /// The order of hits. Empty: by relevance where there is text, else newest first.
+    /// What must hold.
+    pub condition: Condition,
+    /// Who asks: documents that he may not read don't exist for the query.
+    pub access: Access,
+    /// The order of hits. Empty: by relevance where the condition has text, else newest first.
     /// A document without the value comes last in both directions; ties are broken by
     /// DID, ascending, so that pages neither overlap nor leave gaps.
     pub sort: Vec<SortKey>,
-    /// Hits to return, at most [`PAGE_HITS_MAX`]; 0 returns only the total.
+    /// Hits to return, at most [`PAGE_HITS_MAX`]; 0 returns only total and facets.
     pub limit: usize,
-    /// Hits to skip.
-    pub offset: usize,
+    /// Where the page begins.
+    pub position: Position,
+    /// What to count among all documents that fit, on all pages.
+    pub facets: Vec<FacetRequest>,
+    /// Where and how to show what was found.
+    pub highlight: Option<Highlight>,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// The node itself, for its operator: every document.
+    Everything,
+    /// Public documents, and those whose envelope names one of these readers.
+    Readers(BTreeSet<String>),
+}
+
+impl Access {
+    /// Somebody of whom nothing is known: public documents.
+    #[must_use]
+    pub fn public() -> Self {
+        Self::Readers(BTreeSet::new())
+    }
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Self::public()
+    }
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Position {
+    /// After so many hits.
+    Offset(usize),
+    /// After the hit that this names: [`crate::Page::next`] of the page before. It holds for the same
+    /// condition and order, finds its place though documents come and go, and survives restarts.
+    After(Cursor),
 }
 
 impl Default for Query {
+    /// Every public document, newest first.
     fn default() -> Self {
         Self {
-            text: None,
-            match_mode: MatchMode::All,
-            last_word: LastWord::Whole,
-            record_type: Vec::new(),
-            creator: Vec::new(),
-            tags: Vec::new(),
-            tags_mode: MatchMode::Any,
-            did: None,
-            storage: None,
-            indexed_from_ms: None,
-            indexed_to_ms: None,
+            condition: Condition::Everything,
+            access: Access::public(),
             sort: Vec::new(),
             limit: PAGE_HITS_DEFAULT,
-            offset: 0,
+            position: Position::Offset(0),
+            facets: Vec::new(),
+            highlight: None,
         }
     }
 }
 
 impl Query {
+    /// The public documents that fit, the first page, in the default order.
+    #[must_use]
+    pub fn of(condition: Condition) -> Self {
+        Self {
+            condition,
+            ..Self::default()
+        }
+    }
+
     /// The query for one document.
     pub fn by_did(did: impl Into<String>) -> Self {
         Self {
-            did: Some(did.into()),
             limit: 1,
-            ..Self::default()
+            ..Self::of(Condition::did(did))
         }
     }
 
-    /// The query for a text, everything else by default.
+    /// The query for all words of a text; everything where it is blank.
     pub fn by_text(text: impl Into<String>) -> Self {
-        Self {
-            text: Some(text.into()),
-            ..Self::default()
-        }
-    }
-
-    /// The text, unless it is blank.
-    pub fn text(&self) -> Option<&str> {
-        self.text.as_deref().filter(|text| !text.trim().is_empty())
+        Self::of(Condition::text(text))
     }
 
     /// The sort keys in force: those given, or the default for this kind of query.
+    #[must_use]
     pub fn order(&self) -> Vec<SortKey> {
         if !self.sort.is_empty() {
             return self.sort.clone();
         }
-        let field = match self.text() {
-            Some(_) => SortField::Relevance,
-            None => SortField::IndexedAt,
+        let by = match self.condition.scores() {
+            true => SortBy::Relevance,
+            false => SortBy::Field(FieldPath::indexed_at()),
         };
         vec![SortKey {
-            field,
+            by,
             direction: Direction::Descending,
         }]
     }
@@ -132,18 +150,24 @@ impl Query {
     /// # Errors
     /// The first limit that is broken.
     pub fn check(&self) -> Result<(), QueryError> {
+        self.condition.check()?;
         if self.limit > PAGE_HITS_MAX {
             return Err(QueryError::PageTooLong {
                 asked: self.limit,
                 max: PAGE_HITS_MAX,
             });
         }
-        let window = self.offset.saturating_add(self.limit);
-        if window > RESULT_WINDOW_MAX {
-            return Err(QueryError::TooDeep {
-                asked: window,
-                max: RESULT_WINDOW_MAX,
-            });
+        match &self.position {
+            Position::Offset(offset) => {
+                let window = offset.saturating_add(self.limit);
+                if window > RESULT_WINDOW_MAX {
+                    return Err(QueryError::TooDeep {
+                        asked: window,
+                        max: RESULT_WINDOW_MAX,
+                    });
+                }
+            }
+            Position::After(cursor) => cursor.check(self)?,
         }
         if self.sort.len() > SORT_KEYS_MAX {
             return Err(QueryError::TooManySortKeys {
@@ -151,79 +175,178 @@ impl Query {
                 max: SORT_KEYS_MAX,
             });
         }
-        let filters = [
-            ("recordType", &self.record_type),
-            ("creator", &self.creator),
-            ("tags", &self.tags),
-        ];
-        for (filter, values) in filters {
-            if values.len() > FILTER_VALUES_MAX {
-                return Err(QueryError::TooManyValues {
-                    filter,
-                    asked: values.len(),
-                    max: FILTER_VALUES_MAX,
-                });
-            }
+        let bounded = |filter: &'static str, asked: usize, max: usize| match asked > max {
+            true => Err(QueryError::TooManyValues { filter, asked, max }),
+            false => Ok(()),
+        };
+        bounded("facets", self.facets.len(), FACETS_MAX)?;
+        for facet in &self.facets {
+            bounded("a facet", facet.values_max, FACET_VALUES_MAX)?;
         }
-        Ok(())
+        if let Access::Readers(readers) = &self.access {
+            bounded("readers", readers.len(), READERS_MAX)?;
+        }
+        self.highlight.as_ref().map_or(Ok(()), Highlight::check)
     }
 }
 
-/// All of several conditions, or any of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MatchMode {
-    /// Each must hold.
-    All,
-    /// One is enough.
-    Any,
-}
-
-/// What the last word of a query text stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum LastWord {
-    /// Itself.
-    Whole,
-    /// Itself and every word that begins with it: for search while typing.
-    Prefix,
-}
-
 /// One step of the order of hits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SortKey {
     /// By what.
-    pub field: SortField,
+    pub by: SortBy,
     /// Which way.
     pub direction: Direction,
 }
 
-/// What hits can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub enum SortField {
-    /// How well the document fits the text; all equal where there is none.
-    Relevance,
-    /// `oip.indexedAt`.
-    IndexedAt,
-    /// `data.basic.date`.
-    Date,
-    /// `oip.recordType`.
-    RecordType,
-    /// `data.basic.name` in lower case.
-    Name,
-    /// The DID.
-    Did,
+impl SortKey {
+    /// By a field.
+    #[must_use]
+    pub fn field(field: FieldPath, direction: Direction) -> Self {
+        Self {
+            by: SortBy::Field(field),
+            direction,
+        }
+    }
 }
 
-/// Which way to order. Strings go by code point.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// What hits can be ordered by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum SortBy {
+    /// How well the document fits the text; all equal where there is none.
+    Relevance,
+    /// A field. Numbers and dates go by size, fields of words by their text in lower case, other texts by code
+    /// point, as do fields of no known type. Of several values the first in this direction counts.
+    Field(FieldPath),
+}
+
+/// Which way to order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Smallest, oldest, or least relevant first.
     Ascending,
     /// Greatest, newest, or most relevant first.
     Descending,
+}
+
+/// Values to count among the documents that fit.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FacetRequest {
+    /// Of which field.
+    pub facet: Facet,
+    /// The most frequent so many; ties by value, ascending.
+    pub values_max: usize,
+}
+
+impl FacetRequest {
+    /// The usual number of values.
+    #[must_use]
+    pub fn new(facet: Facet) -> Self {
+        Self {
+            facet,
+            values_max: FACET_VALUES_DEFAULT,
+        }
+    }
+}
+
+/// What can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Facet {
+    /// `oip.recordType`.
+    RecordType,
+    /// `oip.creator.didAddress`.
+    Creator,
+    /// The OIP node it came from ([`FieldPath::node`]); documents without one are this node's own.
+    Node,
+    /// `data.basic.tagItems`.
+    Tag,
+}
+
+impl Facet {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::RecordType, Self::Creator, Self::Node, Self::Tag];
+
+    /// The field that is counted.
+    #[must_use]
+    pub fn field(self) -> FieldPath {
+        match self {
+            Self::RecordType => FieldPath::record_type(),
+            Self::Creator => FieldPath::creator(),
+            Self::Node => FieldPath::node(),
+            Self::Tag => FieldPath::tags(),
+        }
+    }
+
+    /// The name of the facet, for people and APIs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::RecordType => "type",
+            Self::Creator => "creator",
+            Self::Node => "node",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+/// How many documents have which value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FacetCounts {
+    /// Of which field.
+    pub facet: Facet,
+    /// The most frequent first, ties by value.
+    pub values: Vec<FacetValue>,
+}
+
+/// One value of a facet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FacetValue {
+    /// The value; `None` only among nodes, for documents of this node.
+    pub value: Option<String>,
+    /// Documents that have it, each once however often it has it.
+    pub documents: u64,
+}
+
+/// Fragments of text with what was found in them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Highlight {
+    /// In which fields. Empty: name, description, tags, and every other string under `data`.
+    pub fields: Vec<FieldPath>,
+    /// Fragments per field, at most [`FRAGMENTS_MAX`].
+    pub fragments: usize,
+    /// Characters of a fragment, about; at most [`FRAGMENT_CHARS_MAX`].
+    pub fragment_chars: usize,
+}
+
+/// Fragments of one field: what fits on a line or two of a result list.
+pub const FRAGMENTS_MAX: usize = 10;
+
+/// Characters of one fragment: a paragraph.
+pub const FRAGMENT_CHARS_MAX: usize = 1_000;
+
+impl Default for Highlight {
+    /// Everywhere; two fragments of 120 characters.
+    fn default() -> Self {
+        Self {
+            fields: Vec::new(),
+            fragments: 2,
+            fragment_chars: 120,
+        }
+    }
+}
+
+impl Highlight {
+    fn check(&self) -> Result<(), QueryError> {
+        let bounded = |filter: &'static str, asked: usize, max: usize| match asked > max {
+            true => Err(QueryError::TooManyValues { filter, asked, max }),
+            false => Ok(()),
+        };
+        bounded(
+            "highlight fields",
+            self.fields.len(),
+            crate::condition::TEXT_FIELDS_MAX,
+        )?;
+        bounded("fragments", self.fragments, FRAGMENTS_MAX)?;
+        bounded("fragment_chars", self.fragment_chars, FRAGMENT_CHARS_MAX)
+    }
 }

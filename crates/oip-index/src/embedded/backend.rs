@@ -20,14 +20,15 @@ use tantivy::{DocAddress, IndexReader, IndexWriter, Searcher, TantivyDocument, T
 use super::folder::Folder;
 use super::generation::{self, backend_failed};
 use super::matching::matcher;
-use super::ranking::{Place, Ranking};
+use super::ranking::{self, Place, Ranking};
 use super::schema::{Fields, column};
 use crate::error::IndexError;
+use crate::error::QueryError;
 use crate::index::{
-    Applied, DID_BYTES_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_NESTING_MAX, Hit, Index, IndexOp, Page,
-    RefusalReason, Refused,
+    Applied, DID_BYTES_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_NESTING_MAX, Hit, Holding, Index, IndexOp,
+    IndexStatus, Page, READER_BYTES_MAX, READERS_MAX, Readers, Rebuild, RefusalReason, Refused,
 };
-use crate::query::Query;
+use crate::query::{Access, Position, Query};
 
 /// A merge that ends after the last batch is taken up by a search this much later, so
 /// that an idle index doesn't hold on to the files of merged segments. Merges of a
@@ -157,9 +158,18 @@ impl EmbeddedIndex {
         if did.is_empty() || did.len() > DID_BYTES_MAX {
             return Err(RefusalReason::DidLength { bytes: did.len() });
         }
-        let IndexOp::Upsert { document, .. } = op else {
+        let IndexOp::Upsert {
+            document, envelope, ..
+        } = op
+        else {
             return Ok(None);
         };
+        if let Readers::Only(readers) = &envelope.readers
+            && (readers.len() > READERS_MAX
+                || readers.iter().any(|one| one.len() > READER_BYTES_MAX))
+        {
+            return Err(RefusalReason::Readers);
+        }
         let nesting = nesting(document);
         if nesting > DOCUMENT_NESTING_MAX {
             return Err(RefusalReason::DocumentTooDeep { nesting });
@@ -168,7 +178,7 @@ impl EmbeddedIndex {
         if text.len() > DOCUMENT_BYTES_MAX {
             return Err(RefusalReason::DocumentTooLarge { bytes: text.len() });
         }
-        Ok(Some(self.fields.entry(did, document, &text)))
+        Ok(Some(self.fields.entry(did, document, &text, envelope)))
     }
 
     /// Stages and commits a batch, and shows it to readers.
@@ -207,6 +217,7 @@ impl EmbeddedIndex {
             did,
             score: ranking.score(places),
             document: Arc::new(document),
+            highlights: Vec::new(),
         })
     }
 }
@@ -235,19 +246,21 @@ impl Index for EmbeddedIndex {
     }
 
     fn search(&self, query: &Query) -> Result<Page, IndexError> {
-        query.check()?;
+        let offset = check(query)?;
         if query.limit == 0 {
             let total = self.count(query)?;
-            let hits = Vec::new();
-            return Ok(Page { total, hits });
+            return Ok(Page {
+                total,
+                ..Page::default()
+            });
         }
         let searcher = self.searcher();
         let ranking = Ranking::by(query.order());
         let page = TopDocs::with_limit(query.limit)
-            .and_offset(query.offset)
+            .and_offset(offset)
             .order_by((ranking.clone(), Ranking::by_did()));
         let (top, total) = searcher
-            .search(&matcher(&self.fields, query), &(page, Count))
+            .search(&matcher(&self.fields, query)?, &(page, Count))
             .map_err(backend_failed("search"))?;
         let hits = top
             .into_iter()
@@ -256,20 +269,42 @@ impl Index for EmbeddedIndex {
         Ok(Page {
             total: total as u64,
             hits,
+            ..Page::default()
         })
     }
 
     fn count(&self, query: &Query) -> Result<u64, IndexError> {
         query.check()?;
-        matcher(&self.fields, query)
+        matcher(&self.fields, query)?
             .count(&self.searcher())
             .map(|count| count as u64)
             .map_err(backend_failed("count"))
     }
 
-    fn record_types(&self) -> Result<Vec<(String, u64)>, IndexError> {
+    fn record_types(&self, access: &Access) -> Result<Vec<(String, u64)>, IndexError> {
+        if *access != Access::Everything {
+            let what = "count the record types of some readers";
+            return Err(QueryError::Unsupported { what }.into());
+        }
         count_values(&self.searcher(), column::RECORD_TYPE)
             .map_err(backend_failed("count record types"))
+    }
+
+    fn holdings(&self, _after: Option<&str>, _limit: usize) -> Result<Vec<Holding>, IndexError> {
+        let what = "be compared with the store";
+        Err(QueryError::Unsupported { what }.into())
+    }
+
+    fn status(&self) -> IndexStatus {
+        IndexStatus {
+            backend: "embedded".to_owned(),
+            ..IndexStatus::default()
+        }
+    }
+
+    fn begin_rebuild(&self) -> Result<Box<dyn Rebuild>, IndexError> {
+        let what = "be rebuilt beside itself";
+        Err(QueryError::Unsupported { what }.into())
     }
 
     fn clear(&self) -> Result<(), IndexError> {
@@ -281,6 +316,19 @@ impl Index for EmbeddedIndex {
         guard.unsettled_since = None;
         self.cursor.store(opened.cursor, Ordering::Release);
         Ok(())
+    }
+}
+
+/// Holds a query against the limits and what this backend can do; the offset of its page.
+fn check(query: &Query) -> Result<usize, QueryError> {
+    query.check()?;
+    ranking::check(&query.sort)?;
+    let unsupported = |what| Err(QueryError::Unsupported { what });
+    match &query.position {
+        _ if !query.facets.is_empty() => unsupported("count facets"),
+        _ if query.highlight.is_some() => unsupported("highlight"),
+        Position::After(_) => unsupported("go on from a cursor"),
+        Position::Offset(offset) => Ok(*offset),
     }
 }
 

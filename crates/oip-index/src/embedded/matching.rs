@@ -12,16 +12,16 @@ use tantivy::query::{
 };
 use tantivy::schema::{Field, IndexRecordOption};
 
-use super::schema::Fields;
+use super::schema::{Fields, PUBLIC, reader_term};
 use super::words;
-use crate::query::{LastWord, MatchMode, QUERY_WORDS_MAX, Query};
-
-/// What a word is worth where it stands, as the deployed nodes weigh it.
-const NAME_BOOST: f32 = 3.0;
-const DESCRIPTION_BOOST: f32 = 2.0;
-const TAGS_BOOST: f32 = 1.0;
-/// Other strings count less than tags: they are long, and whoever tags a record means it.
-const STRINGS_BOOST: f32 = 0.7;
+use crate::condition::{
+    Condition, DESCRIPTION_BOOST, LastWord, MatchMode, NAME_BOOST, STRINGS_BOOST, Spelling,
+    TAGS_BOOST, Text, WORDS_MAX,
+};
+use crate::error::QueryError;
+use crate::field::FieldPath;
+use crate::query::{Access, Query};
+use crate::templates::{Templates, Typed};
 
 /// What a word that only begins like the last one adds, times the field's boost: less than
 /// any word that was meant.
@@ -32,56 +32,96 @@ const PREFIX_SCORE: f32 = 0.1;
 const PREFIX_CHARS_MIN: usize = 2;
 
 /// The matcher for a query.
-pub(super) fn matcher(fields: &Fields, query: &Query) -> Box<dyn Matcher> {
-    let mut conditions = Vec::new();
-    if let Some(text) = query.text() {
-        conditions.push(words_match(fields, query, text));
-    }
-    conditions.extend(filters(fields, query).into_iter().map(unscored));
-    match conditions.len() {
-        0 => Box::new(AllQuery),
-        _ => all(conditions),
-    }
-}
-
-fn filters(fields: &Fields, query: &Query) -> Vec<Box<dyn Matcher>> {
-    let mut filters: Vec<Box<dyn Matcher>> = Vec::new();
-    let sets = [
-        (fields.record_type, &query.record_type),
-        (fields.creator, &query.creator),
-    ];
-    for (field, values) in sets {
-        if !values.is_empty() {
-            filters.push(one_of(field, values));
+pub(super) fn matcher(fields: &Fields, query: &Query) -> Result<Box<dyn Matcher>, QueryError> {
+    let wanted = condition(fields, &query.condition)?;
+    Ok(match &query.access {
+        Access::Everything => wanted,
+        Access::Readers(readers) => {
+            let tokens: Vec<String> = std::iter::once(PUBLIC.to_owned())
+                .chain(readers.iter().map(|reader| reader_term(reader)))
+                .collect();
+            all(vec![wanted, unscored(one_of(fields.readers, &tokens))])
         }
-    }
-    match query.tags_mode {
-        _ if query.tags.is_empty() => {}
-        MatchMode::Any => filters.push(one_of(fields.tag, &query.tags)),
-        MatchMode::All => filters.extend(query.tags.iter().map(|tag| exact(fields.tag, tag))),
-    }
-    let exacts = [(fields.did, &query.did), (fields.storage, &query.storage)];
-    for (field, value) in exacts {
-        filters.extend(value.iter().map(|value| exact(field, value)));
-    }
-    if query.indexed_from_ms.is_some() || query.indexed_to_ms.is_some() {
-        let bound = |ms: Option<i64>| match ms {
-            Some(ms) => Bound::Included(Term::from_field_i64(fields.indexed_at, ms)),
-            None => Bound::Unbounded,
-        };
-        filters.push(Box::new(RangeQuery::new(
-            bound(query.indexed_from_ms),
-            bound(query.indexed_to_ms),
-        )));
-    }
-    filters
+    })
 }
 
-fn words_match(fields: &Fields, query: &Query, text: &str) -> Box<dyn Matcher> {
-    let words = words::distinct(text, QUERY_WORDS_MAX);
+fn condition(fields: &Fields, condition: &Condition) -> Result<Box<dyn Matcher>, QueryError> {
+    let parts = |parts: &[Condition]| -> Result<Vec<Box<dyn Matcher>>, QueryError> {
+        parts
+            .iter()
+            .map(|part| self::condition(fields, part))
+            .collect()
+    };
+    Ok(match condition {
+        Condition::Everything => unscored(Box::new(AllQuery)),
+        Condition::Text(text) => words_match(fields, text)?,
+        Condition::Exact { field, any_of } => unscored(one_of(exact_field(fields, field)?, any_of)),
+        Condition::Range { field, from, to } => unscored(range(fields, field, from, to)?),
+        Condition::Tags { tags, mode } => unscored(match mode {
+            _ if tags.is_empty() => Box::new(AllQuery),
+            MatchMode::Any => one_of(fields.tag, tags),
+            MatchMode::All => all(tags.iter().map(|tag| exact(fields.tag, tag)).collect()),
+        }),
+        Condition::Storage(method) => unscored(exact(fields.storage, method)),
+        Condition::All(conditions) if conditions.is_empty() => unscored(Box::new(AllQuery)),
+        Condition::All(conditions) => all(parts(conditions)?),
+        Condition::Any(conditions) if conditions.is_empty() => Box::new(EmptyQuery),
+        Condition::Any(conditions) => any(parts(conditions)?),
+        Condition::Not(part) => Box::new(BooleanQuery::new(vec![
+            (Occur::Must, unscored(Box::new(AllQuery))),
+            (Occur::MustNot, self::condition(fields, part)?),
+        ])),
+        Condition::Phrase(_) => return Err(unsupported("search for phrases")),
+        Condition::Exists { .. } => return Err(unsupported("ask which fields exist")),
+    })
+}
+
+fn unsupported(what: &'static str) -> QueryError {
+    QueryError::Unsupported { what }
+}
+
+fn exact_field(fields: &Fields, field: &FieldPath) -> Result<Field, QueryError> {
+    [
+        (FieldPath::did(), fields.did),
+        (FieldPath::record_type(), fields.record_type),
+        (FieldPath::creator(), fields.creator),
+        (FieldPath::tags(), fields.tag),
+    ]
+    .into_iter()
+    .find_map(|(path, handle)| (path == *field).then_some(handle))
+    .ok_or(unsupported("filter by this field"))
+}
+
+fn range(
+    fields: &Fields,
+    field: &FieldPath,
+    from: &Bound<String>,
+    to: &Bound<String>,
+) -> Result<Box<dyn Matcher>, QueryError> {
+    if *field != FieldPath::indexed_at() {
+        return Err(unsupported("take ranges of this field"));
+    }
+    let (from, to) = Templates::known().read_range(field, from, to)?;
+    let bound = |bound: Bound<Typed>| {
+        bound.map(|value| match value {
+            Typed::DateMs(ms) | Typed::Whole(ms) => Term::from_field_i64(fields.indexed_at, ms),
+            _ => Term::from_field_i64(fields.indexed_at, 0),
+        })
+    };
+    Ok(Box::new(RangeQuery::new(bound(from), bound(to))))
+}
+
+fn words_match(fields: &Fields, text: &Text) -> Result<Box<dyn Matcher>, QueryError> {
+    if !text.fields.is_empty() {
+        return Err(unsupported("search in single fields"));
+    }
+    if text.spelling == Spelling::Fuzzy {
+        return Err(unsupported("search with slips"));
+    }
+    let words = words::distinct(&text.text, WORDS_MAX);
     // White space after the last word says that it is complete.
-    let last_word = match query.last_word {
-        LastWord::Prefix if !text.ends_with(char::is_whitespace) => LastWord::Prefix,
+    let last_word = match text.last_word {
+        LastWord::Prefix if !text.text.ends_with(char::is_whitespace) => LastWord::Prefix,
         _ => LastWord::Whole,
     };
     let matchers: Vec<Box<dyn Matcher>> = words
@@ -92,11 +132,11 @@ fn words_match(fields: &Fields, query: &Query, text: &str) -> Box<dyn Matcher> {
             false => word_matches(fields, word, LastWord::Whole),
         })
         .collect();
-    match query.match_mode {
+    Ok(match text.mode {
         _ if matchers.is_empty() => Box::new(EmptyQuery),
         MatchMode::All => all(matchers),
         MatchMode::Any => any(matchers),
-    }
+    })
 }
 
 fn word_matches(fields: &Fields, word: &str, role: LastWord) -> Box<dyn Matcher> {

@@ -13,7 +13,9 @@ use tantivy::columnar::{Column, StrColumn};
 use tantivy::{DocId, Score, SegmentReader};
 
 use super::schema::column;
-use crate::query::{Direction, SORT_KEYS_MAX, SortField, SortKey};
+use crate::error::QueryError;
+use crate::field::FieldPath;
+use crate::query::{Direction, SORT_KEYS_MAX, SortBy, SortKey};
 
 /// One sort key's value in one document: greater comes earlier. Within one query the
 /// same variant stands at the same place in all documents, [`Place::Missing`] apart.
@@ -44,10 +46,7 @@ impl Ranking {
 
     /// The tie-break of every order.
     pub(super) fn by_did() -> Self {
-        Self::by(vec![SortKey {
-            field: SortField::Did,
-            direction: Direction::Ascending,
-        }])
+        Self::by(vec![SortKey::field(FieldPath::did(), Direction::Ascending)])
     }
 
     /// The relevance of a hit with these places, if relevance is part of the order.
@@ -55,8 +54,8 @@ impl Ranking {
         self.keys
             .iter()
             .zip(places)
-            .find_map(|(key, place)| match (key.field, place) {
-                (SortField::Relevance, Place::Number(number)) => {
+            .find_map(|(key, place)| match (&key.by, place) {
+                (SortBy::Relevance, Place::Number(number)) => {
                     let bits = turned(*number, key.direction);
                     Some(f32::from_bits(bits as u32))
                 }
@@ -71,9 +70,7 @@ impl SortKeyComputer for Ranking {
     type Comparator = NaturalComparator;
 
     fn requires_scoring(&self) -> bool {
-        self.keys
-            .iter()
-            .any(|key| key.field == SortField::Relevance)
+        self.keys.iter().any(|key| key.by == SortBy::Relevance)
     }
 
     fn segment_sort_key_computer(
@@ -83,7 +80,7 @@ impl SortKeyComputer for Ranking {
         let sources = self
             .keys
             .iter()
-            .map(|key| Ok((Source::open(segment, key.field)?, key.direction)))
+            .map(|key| Ok((Source::open(segment, &key.by)?, key.direction)))
             .collect::<tantivy::Result<_>>()?;
         Ok(SegmentRanking { sources })
     }
@@ -120,6 +117,33 @@ impl SegmentSortKeyComputer for SegmentRanking {
     }
 }
 
+/// The column of a field.
+fn column_of(field: &FieldPath) -> Option<&'static str> {
+    [
+        (FieldPath::did(), column::DID),
+        (FieldPath::record_type(), column::RECORD_TYPE),
+        (FieldPath::indexed_at(), column::INDEXED_AT),
+        (FieldPath::date(), column::DATE),
+        (FieldPath::name(), column::NAME_ORDER),
+    ]
+    .into_iter()
+    .find_map(|(path, name)| (path == *field).then_some(name))
+}
+
+/// Holds an order against what this backend can do.
+pub(super) fn check(keys: &[SortKey]) -> Result<(), QueryError> {
+    let known = |key: &SortKey| match &key.by {
+        SortBy::Relevance => true,
+        SortBy::Field(field) => column_of(field).is_some(),
+    };
+    match keys.iter().all(known) {
+        true => Ok(()),
+        false => Err(QueryError::Unsupported {
+            what: "sort by this field",
+        }),
+    }
+}
+
 /// Where a sort key's values come from in one segment.
 enum Source {
     Score,
@@ -128,17 +152,18 @@ enum Source {
 }
 
 impl Source {
-    fn open(segment: &SegmentReader, field: SortField) -> tantivy::Result<Self> {
+    fn open(segment: &SegmentReader, by: &SortBy) -> tantivy::Result<Self> {
         let columns = segment.fast_fields();
-        let numbers = |name| Ok(Self::Number(columns.column_opt(name)?));
-        let texts = |name| Ok(Self::Text(columns.str(name)?));
-        match field {
-            SortField::Relevance => Ok(Self::Score),
-            SortField::IndexedAt => numbers(column::INDEXED_AT),
-            SortField::Date => numbers(column::DATE),
-            SortField::RecordType => texts(column::RECORD_TYPE),
-            SortField::Name => texts(column::NAME_ORDER),
-            SortField::Did => texts(column::DID),
+        let field = match by {
+            SortBy::Relevance => return Ok(Self::Score),
+            SortBy::Field(field) => field,
+        };
+        match column_of(field) {
+            Some(name @ (column::INDEXED_AT | column::DATE)) => {
+                Ok(Self::Number(columns.column_opt(name)?))
+            }
+            Some(name) => Ok(Self::Text(columns.str(name)?)),
+            None => Ok(Self::Text(None)),
         }
     }
 

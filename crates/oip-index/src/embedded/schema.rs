@@ -12,9 +12,10 @@ use tantivy::schema::{
 
 use super::words::ANALYZER;
 use crate::facts::Facts;
+use crate::index::{Envelope, Readers};
 
 /// The version of everything in a folder of this backend.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 
 /// Bytes of a value for exact filters and for sorting: what is longer is no type, tag
 /// or creator, and would stand whole in every segment's dictionary.
@@ -27,9 +28,19 @@ const NAME_ORDER_CHARS_MAX: usize = 128;
 pub(super) mod column {
     pub(in super::super) const DID: &str = "did";
     pub(in super::super) const RECORD_TYPE: &str = "record_type";
+    pub(in super::super) const CREATOR: &str = "creator";
+    pub(in super::super) const TAG: &str = "tag";
     pub(in super::super) const INDEXED_AT: &str = "indexed_at";
     pub(in super::super) const DATE: &str = "date";
     pub(in super::super) const NAME_ORDER: &str = "name_order";
+}
+
+/// The term of documents that everybody may see.
+pub(super) const PUBLIC: &str = "public";
+
+/// The term of a reader; no token can look like [`PUBLIC`].
+pub(super) fn reader_term(token: &str) -> String {
+    format!("reader {token}")
 }
 
 /// Handles of all fields.
@@ -40,6 +51,7 @@ pub(super) struct Fields {
     pub(super) record_type: Field,
     pub(super) creator: Field,
     pub(super) tag: Field,
+    pub(super) readers: Field,
     pub(super) indexed_at: Field,
     pub(super) name: Field,
     pub(super) description: Field,
@@ -58,8 +70,9 @@ impl Fields {
             did: schema.add_text_field(column::DID, exact().set_fast("raw") | STORED),
             storage: schema.add_text_field("storage", exact()),
             record_type: schema.add_text_field(column::RECORD_TYPE, exact().set_fast("raw")),
-            creator: schema.add_text_field("creator", exact()),
-            tag: schema.add_text_field("tag", exact()),
+            creator: schema.add_text_field(column::CREATOR, exact().set_fast("raw")),
+            tag: schema.add_text_field(column::TAG, exact().set_fast("raw")),
+            readers: schema.add_text_field("readers", exact()),
             indexed_at: number(&mut schema, column::INDEXED_AT),
             date: number(&mut schema, column::DATE),
             name_order: schema
@@ -74,11 +87,25 @@ impl Fields {
     }
 
     /// The index entry of a document; `text` is the document as JSON.
-    pub(super) fn entry(&self, did: &str, document: &Value, text: &str) -> TantivyDocument {
+    pub(super) fn entry(
+        &self,
+        did: &str,
+        document: &Value,
+        text: &str,
+        envelope: &Envelope,
+    ) -> TantivyDocument {
         let facts = Facts::of(document);
         let mut entry = TantivyDocument::default();
         entry.add_text(self.did, did);
         entry.add_text(self.document, text);
+        match &envelope.readers {
+            Readers::Public => entry.add_text(self.readers, PUBLIC),
+            Readers::Only(tokens) => {
+                for token in tokens {
+                    entry.add_text(self.readers, reader_term(token));
+                }
+            }
+        }
         if let Some(storage) = storage_of(did) {
             entry.add_text(self.storage, storage);
         }
