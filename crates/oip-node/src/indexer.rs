@@ -7,16 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gun::Soul;
-use oip_index::{Index, IndexOp};
+use oip_index::{Envelope, Index, IndexOp, Readers, Version};
 use oip_record::Did;
-use oip_store::Store;
+use oip_store::{Op, QuarantineRow, RecordRow, Store, Transaction};
+use oip_vault::audit::Action;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::clock;
 use crate::config::TypeFilter;
-use crate::document;
 use crate::metrics::Metrics;
+use crate::publish::event;
+use crate::sync::judge::signed_ms;
+use crate::vault::{self, Closed, Shown, Vault};
 
 /// Records per index commit: large enough to spread the cost of a commit, small enough that a
 /// first sync becomes searchable as it goes and that a batch stays within some megabytes.
@@ -36,6 +40,8 @@ pub(crate) struct Indexer {
     pub store: Store,
     pub index: Arc<dyn Index>,
     pub types: TypeFilter,
+    pub vault: Arc<Vault>,
+    pub audit: Arc<Audit>,
     pub metrics: Arc<Metrics>,
     /// The position reached, for lag and for those who wait for a record to be searchable.
     pub reached: watch::Sender<u64>,
@@ -161,17 +167,88 @@ impl Indexer {
         let Some(row) = self.store.record(soul)? else {
             return Ok(None);
         };
-        let did = Did::from_soul(soul).to_string();
+        let (did, version) = (Did::from_soul(soul).to_string(), version_of(&row));
         if row.deleted || !self.types.wants(&row.record_type) {
-            return Ok(Some(IndexOp::Delete { did }));
+            return Ok(Some(IndexOp::Delete { did, version }));
         }
         *bytes += row.oip.len() + row.data.as_ref().map_or(0, |data| data.len());
-        match document::of_row(&row) {
-            Ok(document) => Ok(Some(IndexOp::Upsert { did, document })),
-            Err(error) => {
-                tracing::error!(%did, %error, now = clock::wall_ms(), "stored record can't be decoded, left out of the index");
-                Ok(None)
+        let (document, readers) = match self.vault.read(&row) {
+            Ok(Shown::Public(document)) => (document, Readers::Public),
+            Ok(Shown::Opened(opened)) => {
+                if !row.own {
+                    self.metrics.sealed_opened.inc();
+                    let did = Did::from_soul(soul);
+                    self.audit.note_later(event(
+                        Action::Opened,
+                        &did,
+                        &opened.key_id,
+                        "node",
+                        "indexed",
+                    ));
+                }
+                (opened.document, vault::for_index(opened.readers))
             }
+            // Whoever may not read it any more drops what it showed of it before.
+            Ok(Shown::Sealed { why, .. }) => {
+                self.stays_closed(&row, why);
+                return Ok(Some(IndexOp::Delete { did, version }));
+            }
+            Err(error) => {
+                tracing::error!(%did, %error, "stored record can't be decoded, left out of the index");
+                return Ok(None);
+            }
+        };
+        let envelope = Envelope {
+            readers,
+            version,
+            node: row.source.filter(|_| !row.own),
+        };
+        Ok(Some(IndexOp::Upsert {
+            did,
+            document,
+            envelope,
+        }))
+    }
+
+    /// Counts a record that is kept as ciphertext; one with something wrong inside is named too.
+    fn stays_closed(&self, row: &RecordRow, why: Closed) {
+        self.metrics.sealed_kept.inc();
+        if !why.is_fault() {
+            return;
         }
+        let now_ms = clock::wall_ms();
+        self.metrics.reject_record(why.label(), signed_ms(now_ms));
+        let did = Did::from_soul(&row.soul);
+        self.audit
+            .note_later(event(Action::Refused, &did, "", "node", why.label()));
+        let entry = QuarantineRow {
+            soul: row.soul.clone(),
+            record_type: Some(row.record_type.clone()),
+            creator: Some(row.creator.clone()),
+            reason: why.label().to_owned(),
+            detail: "what is inside this sealed record is not in order; it is kept as ciphertext and not shown".to_owned(),
+            source: row.source.clone(),
+            attempts: 1,
+            first_ms: now_ms,
+            last_ms: now_ms,
+            due_ms: None,
+            data: None,
+            oip: None,
+        };
+        let written = Transaction::from(Op::QuarantineAdd(entry));
+        self.store.submit(written, now_ms, |result| {
+            if let Err(error) = result {
+                tracing::error!(%error, "failed to write down a sealed record that does not open");
+            }
+        });
+    }
+}
+
+/// The version of a row, as the index compares it.
+fn version_of(row: &RecordRow) -> Version {
+    Version {
+        indexed_at_ms: row.at_ms,
+        revision: row.revision,
+        digest: row.digest,
     }
 }

@@ -6,6 +6,7 @@
 //! * `hub`: joins mesh, store and sockets; `loader`, `admission`, `allowance` and `turns` serve it
 //! * [`publish`]: from a submission to a durable, registered record
 //! * [`relay`]: the graph as the HTTP API of a relay reads and writes it
+//! * `vault`: what this node may open, and for whom; `statements`: who can be sealed to; `audit`: what was done
 //! * `registry`: the souls by which nodes find each other's records
 //! * `sync`: discovery of other nodes' records, from a hint to a verified copy
 //! * `indexer`: keeps the index in step with the store's feed
@@ -15,6 +16,7 @@
 
 mod admission;
 mod allowance;
+mod audit;
 mod clock;
 pub mod config;
 mod document;
@@ -31,16 +33,23 @@ pub mod publish;
 mod random;
 mod registry;
 pub mod relay;
+mod statements;
 mod storage;
 mod sync;
 mod turns;
+mod vault;
 
+pub use audit::AuditReport;
 pub use config::{
-    Admission, NodeConfig, PeerToken, PrivacyDefault, RelayQuotas, SyncConfig, SyncMode, TypeFilter,
+    Admission, ForeignSealed, NodeConfig, PeerToken, PrivacyDefault, PrivateConfig, RelayQuotas,
+    Sealing, Secret, SyncConfig, SyncMode, TypeFilter,
 };
 pub use health::Health;
 pub use node::{Node, ReadError, StartError, SyncOff};
 pub use oip_record::Submission;
-pub use publish::{DeleteError, Deleted, PublishError, Published};
+pub use publish::{
+    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PrivateError, PublishError, Published,
+};
 pub use relay::Relay;
+pub use statements::RecipientError;
 pub use sync::sweep::SweepReport;

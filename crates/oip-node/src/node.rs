@@ -12,25 +12,30 @@ use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
 use gun_net::{NetConfig, Network, Router, ServeOptions, ServeStats};
 use oip_index::embedded::EmbeddedIndex;
-use oip_index::{Index, IndexError, Page, Query};
-use oip_record::{Creator, CreatorKey, Did, Submission};
+use oip_index::{Access, Condition, Index, IndexError, Page, Query};
+use oip_record::{Creator, CreatorKey, Did, NodeIdentity, Submission};
 use oip_store::{Op, Store, Transaction};
+use oip_vault::audit::{Action, Entry as AuditEntry};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::allowance::Allowances;
+use crate::audit::{Audit, AuditReport};
 use crate::clock;
 use crate::config::{NodeConfig, SyncMode};
-use crate::document;
 use crate::hub::{Hub, HubHandle};
 use crate::indexer::Indexer;
-use crate::keyring::{Keyring, KeyringError};
+use crate::keyring::{self, Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
-use crate::publish::{DeleteError, Deleted, PublishError, Published, Publisher};
+use crate::publish::{
+    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PublishError, Published, Publisher,
+    Turns as PublishTurns, event,
+};
 use crate::relay::{Relay, RelayParts};
+use crate::statements::{OwnStatementError, Statements};
 use crate::storage;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
@@ -39,6 +44,7 @@ use crate::sync::links::Links;
 use crate::sync::settle::LogBudget;
 use crate::sync::sweep::{SweepReport, Sweeper};
 use crate::sync::uplink::Uplink;
+use crate::vault::{self, Shown, Vault};
 
 /// Frames that wait for the hub. Each holds at most one frame's messages; sockets are not read
 /// beyond it.
@@ -56,6 +62,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How often values of the future are looked at when none is known to fall due sooner.
 const DEFERRED_LOOK: Duration = Duration::from_secs(60);
 
+/// The node's statement and the pointers to it, as they are told to peers.
+pub(crate) type Introduction = Arc<std::sync::RwLock<gun::Graph>>;
+
 /// A running node. Cheap to clone; all clones are the same node.
 #[derive(Clone)]
 pub struct Node {
@@ -72,6 +81,12 @@ struct Inner {
     publisher: Publisher,
     sweeper: Arc<Sweeper>,
     key: Arc<CreatorKey>,
+    identity: Arc<NodeIdentity>,
+    vault: Arc<Vault>,
+    statements: Statements,
+    audit: Arc<Audit>,
+    /// What dialled peers are told first.
+    introduction: Introduction,
     node_id: Arc<str>,
     relay_address: SocketAddr,
     relay: Relay,
@@ -119,6 +134,9 @@ pub enum StartError {
     /// A configured peer is this node.
     #[error(transparent)]
     Peer(#[from] gun_net::AddressError),
+    /// The node can't say what it is.
+    #[error(transparent)]
+    Statement(#[from] OwnStatementError),
     /// The registry root can't name anything in the graph.
     #[error(
         "the registry root `{0}` can't be used: set GUN_REGISTRY_ROOT to letters, digits, `:`, `-` or `_`, such as oip:registry"
@@ -174,7 +192,7 @@ impl Node {
     ) -> Result<Self, StartError> {
         // The store's lock comes before keys are made: two nodes on one folder never get that far.
         let (store, registry) = storage::open(&config, config.sync.mode)?;
-        let keys = Keyring::open(&config.data_dir, config.wallet_file.as_deref())?;
+        let keys = Keyring::open(&config)?;
         let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open(&config.data_dir.join("index"))?);
         let node_id: Arc<str> = config
             .node_id_override
@@ -182,6 +200,9 @@ impl Node {
             .unwrap_or_else(|| keys.identity.node_id())
             .into();
         let key = Arc::new(keys.creator);
+        let identity = Arc::new(keys.identity);
+        let vault = Arc::new(Vault::new(keys.encryption, config.private.foreign));
+        let (audit, audit_events) = Audit::new(store.clone(), Arc::clone(&identity));
         let metrics = Arc::new(Metrics::new());
         let peers = Arc::new(Peers::default());
 
@@ -231,6 +252,23 @@ impl Node {
         };
         let (hub, hub_task) = hub.start(net_event_queue, accepting.clone());
         accepting_tasks.spawn(hub_task);
+        let statements = Statements {
+            store: store.clone(),
+            hub: hub.clone(),
+            peers: Arc::clone(&peers),
+            registry: Arc::clone(&registry),
+        };
+        // Before any record: who seals to this node, or wonders who made it, finds this first.
+        let introduction = statements
+            .publish_own(
+                &identity,
+                &vault.ring(),
+                config.node_id_override.as_deref(),
+                vec![key.creator().did_address.clone()],
+            )
+            .await?;
+        let introduction = Arc::new(std::sync::RwLock::new(introduction));
+        reconsider_sealed(&store, &vault).await?;
         let relay = Relay::new(RelayParts {
             store: store.clone(),
             hub: hub.clone(),
@@ -308,6 +346,8 @@ impl Node {
                 metrics: Arc::clone(&metrics),
             }),
             mode: config.sync.mode,
+            introduction: Arc::clone(&introduction),
+            hub: hub.clone(),
             tracker: accepting_tasks.clone(),
             new_types: new_type_queue,
         };
@@ -320,20 +360,28 @@ impl Node {
             store: store.clone(),
             index: Arc::clone(&index),
             types: config.types.clone(),
+            vault: Arc::clone(&vault),
+            audit: Arc::clone(&audit),
             metrics: Arc::clone(&metrics),
             reached,
         };
         indexing_tasks.spawn(indexer.run(indexing.clone()));
+        indexing_tasks.spawn(Arc::clone(&audit).run(audit_events, indexing.clone()));
 
-        let publisher = Publisher::new(
-            store.clone(),
-            hub.clone(),
+        let publisher = Publisher {
+            store: store.clone(),
+            hub: hub.clone(),
             registry,
-            Arc::clone(&key),
-            Arc::clone(&node_id),
-            config.privacy_default,
-            Arc::clone(&metrics),
-        );
+            key: Arc::clone(&key),
+            node_id: Arc::clone(&node_id),
+            privacy_default: config.privacy_default,
+            sealing: config.private.sealing,
+            vault: Arc::clone(&vault),
+            statements: statements.clone(),
+            audit: Arc::clone(&audit),
+            metrics: Arc::clone(&metrics),
+            turns: PublishTurns::default(),
+        };
         let inner = Inner {
             config,
             store,
@@ -344,6 +392,11 @@ impl Node {
             publisher,
             sweeper,
             key,
+            identity,
+            vault,
+            statements,
+            audit,
+            introduction,
             node_id,
             relay_address,
             relay,
@@ -395,7 +448,136 @@ impl Node {
     /// # Errors
     /// [`PublishError`]; then nothing of it was written.
     pub async fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
-        self.inner.publisher.publish(submission).await
+        self.publish_as(submission, &Owner::Operator).await
+    }
+
+    /// The same for a user, who becomes the owner.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing of it was written.
+    pub async fn publish_as(
+        &self,
+        submission: Submission,
+        owner: &Owner,
+    ) -> Result<Published, PublishError> {
+        self.inner.publisher.publish(submission, owner).await
+    }
+
+    /// Takes a record that its maker sealed himself, as it lies on the graph.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing of it was written.
+    pub async fn publish_sealed(
+        &self,
+        did: &Did,
+        data: String,
+        oip: String,
+    ) -> Result<Published, PublishError> {
+        let soul = did.soul().clone();
+        self.inner.publisher.publish_sealed(soul, data, oip).await
+    }
+
+    /// Shares a private record with more readers, or seals it anew for fewer.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing was changed.
+    pub async fn change_access(
+        &self,
+        did: &Did,
+        change: AccessChange,
+        owner: &Owner,
+    ) -> Result<AccessChanged, PublishError> {
+        self.inner.publisher.change_access(did, change, owner).await
+    }
+
+    /// The ids of the node's encryption keys, the current one first.
+    #[must_use]
+    pub fn encryption_keys(&self) -> Vec<String> {
+        let ring = self.inner.vault.ring();
+        std::iter::once(ring.current())
+            .chain(ring.retired())
+            .map(|key| key.id().to_owned())
+            .collect()
+    }
+
+    /// The node's own id and its signing key's public text.
+    #[must_use]
+    pub fn identity(&self) -> (String, String) {
+        let identity = &self.inner.identity;
+        (identity.node_id(), identity.public().to_owned())
+    }
+
+    /// Replaces the encryption key: later records are sealed to a new one, and what was sealed to the
+    /// old one stays readable. Gives the new key's id.
+    ///
+    /// # Errors
+    /// [`RotateError`].
+    pub async fn rotate_encryption_key(&self) -> Result<String, RotateError> {
+        let inner = &self.inner;
+        if inner.config.private.encryption_key.is_some() {
+            return Err(RotateError::Given);
+        }
+        let mut ring = (*inner.vault.ring()).clone();
+        ring.rotate(keyring::new_encryption_key()?)
+            .map_err(RotateError::Ring)?;
+        // Durable before anybody hears of it.
+        keyring::write_encryption_keys(&inner.config.data_dir.join("keys"), &ring)?;
+        let id = ring.current().id().to_owned();
+        inner.vault.set_ring(ring);
+        let alias = inner.config.node_id_override.as_deref();
+        let creators = vec![inner.key.creator().did_address.clone()];
+        let graph = inner
+            .statements
+            .publish_own(&inner.identity, &inner.vault.ring(), alias, creators)
+            .await?;
+        for peer in inner.peers.dialled() {
+            let (hub, graph) = (inner.statements.hub.clone(), graph.clone());
+            inner.accepting_tasks.spawn(async move {
+                hub.tell(peer, graph).await;
+            });
+        }
+        *inner
+            .introduction
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = graph;
+        remember_fingerprint(&inner.store, &inner.vault).await?;
+        let rotated = oip_vault::audit::Event {
+            action: Action::Rotated,
+            did: String::new(),
+            key_id: id.clone(),
+            caller: "operator".to_owned(),
+            reason: "asked for".to_owned(),
+            count: 1,
+        };
+        inner.audit.note(rotated).await;
+        Ok(id)
+    }
+
+    /// Entries of the audit trail after a number, at most a thousand.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, ReadError> {
+        let audit = Arc::clone(&self.inner.audit);
+        off_reactor(move || Ok(audit.entries(after, limit)?)).await
+    }
+
+    /// Checks the whole audit trail.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn verify_audit(&self) -> Result<AuditReport, ReadError> {
+        let audit = Arc::clone(&self.inner.audit);
+        off_reactor(move || Ok(audit.verify()?)).await
+    }
+
+    /// What a user may see beside public records: what names his key, or is wrapped for his encryption key.
+    pub async fn access_of(&self, public_key: &str) -> Access {
+        let mut tokens = std::collections::BTreeSet::from([vault::reader_token(public_key)]);
+        if let Ok(found) = self.inner.statements.find(public_key).await {
+            tokens.extend(found.iter().map(|found| vault::key_token(&found.key.id())));
+        }
+        Access::Readers(tokens)
     }
 
     /// Deletes a record of this node's creator: a signed tombstone takes its place everywhere.
@@ -403,22 +585,65 @@ impl Node {
     /// # Errors
     /// [`DeleteError`]; then nothing was changed.
     pub async fn delete(&self, did: &Did) -> Result<Deleted, DeleteError> {
-        self.inner.publisher.delete(did).await
+        self.delete_as(did, &Owner::Operator).await
     }
 
-    /// The record in index form, read from the store; `None` if it is unknown or deleted.
+    /// The same for a user, who must own the record.
+    ///
+    /// # Errors
+    /// [`DeleteError`]; then nothing was changed.
+    pub async fn delete_as(&self, did: &Did, owner: &Owner) -> Result<Deleted, DeleteError> {
+        self.inner.publisher.delete(did, owner).await
+    }
+
+    /// A public record in index form, read from the store; `None` if it is unknown, deleted, or private.
     ///
     /// # Errors
     /// [`ReadError`] if the store fails.
     pub async fn get(&self, did: &Did) -> Result<Option<serde_json::Value>, ReadError> {
-        let (inner, did) = (Arc::clone(&self.inner), did.clone());
+        self.get_as(did, &Access::public()).await
+    }
+
+    /// The record as this caller may see it. The operator is shown ciphertext where there is nothing
+    /// else; to others what they may not read does not exist.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn get_as(
+        &self,
+        did: &Did,
+        access: &Access,
+    ) -> Result<Option<serde_json::Value>, ReadError> {
+        let (inner, did, access) = (Arc::clone(&self.inner), did.clone(), access.clone());
         off_reactor(move || {
             let Some(row) = inner.store.record(did.soul())?.filter(|row| !row.deleted) else {
                 return Ok(None);
             };
-            document::of_row(&row)
-                .map(Some)
-                .map_err(|source| ReadError::Damaged { did, source })
+            let shown = inner
+                .vault
+                .read(&row)
+                .map_err(|source| ReadError::Damaged {
+                    did: did.clone(),
+                    source,
+                })?;
+            Ok(match shown {
+                Shown::Public(document) => Some(document),
+                Shown::Opened(opened) if vault::may_see(&access, &opened.readers) => {
+                    if access == Access::Everything {
+                        let read = event(
+                            Action::AdminRead,
+                            &did,
+                            &opened.key_id,
+                            "operator",
+                            "read by DID",
+                        );
+                        inner.audit.note_later(read);
+                    }
+                    Some(opened.document)
+                }
+                Shown::Sealed { document, .. } if access == Access::Everything => Some(document),
+                Shown::Opened(_) | Shown::Sealed { .. } => None,
+            })
         })
         .await
     }
@@ -432,14 +657,17 @@ impl Node {
         off_reactor(move || Ok(index.search(&query)?)).await
     }
 
-    /// The types of the indexed records with their numbers, and the number of all.
+    /// The types of the records that this caller may see, with their numbers, and the number of all.
     ///
     /// # Errors
     /// [`ReadError`] if the index fails.
-    pub async fn record_types(&self) -> Result<(Vec<(String, u64)>, u64), ReadError> {
-        let index = Arc::clone(&self.inner.index);
+    pub async fn record_types(
+        &self,
+        access: &Access,
+    ) -> Result<(Vec<(String, u64)>, u64), ReadError> {
+        let (index, access) = (Arc::clone(&self.inner.index), access.clone());
         off_reactor(move || {
-            let types = index.record_types()?;
+            let types = visible_types(&*index, &access)?;
             let total = types.iter().map(|(_, count)| count).sum();
             Ok((types, total))
         })
@@ -491,6 +719,92 @@ impl Node {
         // The sender lives as long as the indexer; a stopping node has nothing to wait for.
         let _ = indexed.wait_for(|reached| *reached >= head).await;
     }
+}
+
+/// Why the encryption key was not replaced.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotateError {
+    /// It comes from outside.
+    #[error(
+        "the encryption key comes from GUN_NODE_ENCRYPTION_KEY: change it there, and keep the old one in the file with `keys import`"
+    )]
+    Given,
+    /// The ring is full.
+    #[error(transparent)]
+    Ring(oip_vault::keys::EncryptionKeyError),
+    /// The file could not be written.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The statement could not be written.
+    #[error(transparent)]
+    Statement(#[from] OwnStatementError),
+}
+
+/// The types of what a caller may see. Each is counted within his access.
+pub(crate) fn visible_types(
+    index: &dyn Index,
+    access: &Access,
+) -> Result<Vec<(String, u64)>, IndexError> {
+    let mut types = Vec::new();
+    for (name, _) in index.record_types(&Access::Everything)? {
+        let count = index.count(&Query {
+            access: access.clone(),
+            ..Query::of(Condition::record_types([name.clone()]))
+        })?;
+        if count > 0 {
+            types.push((name, count));
+        }
+    }
+    types.sort_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
+    Ok(types)
+}
+
+/// Records that are looked at in one go when keys or settings have changed.
+const RECONSIDERED_PAGE: usize = 1_000;
+
+/// Names which keys and settings the index was filled with.
+const FINGERPRINT: &str = "vault-fingerprint";
+
+/// Has every sealed record indexed again if other keys or settings are in force than the last time: a
+/// key that arrived opens what is here already, and what may not be shown any more goes.
+async fn reconsider_sealed(store: &Store, vault: &Vault) -> Result<(), OwnStatementError> {
+    let before = store.cursor(FINGERPRINT)?;
+    if before.as_deref() == Some(&*vault.fingerprint()) {
+        return Ok(());
+    }
+    if before.is_some() {
+        let (head, mut at) = (store.feed_head(), 0);
+        while at < head {
+            let page = store.feed(at, RECONSIDERED_PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            let mut ops = Vec::new();
+            for (seq, soul) in page.iter().filter(|(seq, _)| *seq <= head) {
+                if let Some(row) = store.record(soul)?
+                    && row.seq == *seq
+                    && vault::is_sealed(&row)
+                {
+                    ops.push(Op::PutRecord(row));
+                }
+            }
+            at = *last;
+            if !ops.is_empty() {
+                store.commit(Transaction { ops }, clock::wall_ms()).await?;
+            }
+        }
+    }
+    remember_fingerprint(store, vault).await
+}
+
+async fn remember_fingerprint(store: &Store, vault: &Vault) -> Result<(), OwnStatementError> {
+    let op = Op::SetCursor {
+        name: FINGERPRINT.to_owned(),
+        value: vault.fingerprint(),
+    };
+    store
+        .commit(Transaction::from(op), clock::wall_ms())
+        .await?;
+    Ok(())
 }
 
 fn guarded(routes: Router, config: &NodeConfig, stats: &ServeStats) -> Router {

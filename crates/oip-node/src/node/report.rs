@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use gun::mesh::Direction;
 use gun_net::{LinkPhase, LinkStatus};
+use oip_index::Access;
 use oip_record::Stamp;
 
 use super::Node;
@@ -32,9 +33,8 @@ impl Node {
             store_poisoned: stats.poisoned,
         };
         let reasons = health::reasons(&present, &peers);
-        let by_type: BTreeMap<String, u64> = inner
-            .index
-            .record_types()
+        // Anybody may ask for health: what is private is not counted here.
+        let by_type: BTreeMap<String, u64> = super::visible_types(&*inner.index, &Access::public())
             .unwrap_or_default()
             .into_iter()
             .collect();
@@ -50,7 +50,8 @@ impl Node {
             reasons,
             metrics: self.sync_metrics(now_ms),
             configuration: SyncSettings {
-                private_records_enabled: false,
+                private_records_enabled: inner.config.private.foreign
+                    == crate::config::ForeignSealed::Open,
                 trusted_nodes: Vec::new(),
                 cache_max_age: 0,
                 cache_max_age_minutes: 0,
