@@ -11,7 +11,10 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use oip_index::{EmbeddedIndex, Index, IndexOp, LastWord, Query, SortField, SortKey, query};
+use oip_index::{
+    Condition, Direction, EmbeddedIndex, Envelope, FieldPath, Index, IndexOp, LastWord, MatchMode,
+    Query, Readers, SortKey, Text, Version,
+};
 use serde_json::json;
 
 const RECORDS_DEFAULT: u64 = 50_000;
@@ -99,7 +102,20 @@ fn record(number: u64, revision: u64) -> IndexOp {
             "ver": "0.8.0",
         },
     });
-    IndexOp::Upsert { did, document }
+    let envelope = Envelope {
+        readers: Readers::Public,
+        version: Version {
+            indexed_at_ms: 1_768_903_200_000 + number as i64,
+            revision,
+            digest: [7; 32],
+        },
+        node: None,
+    };
+    IndexOp::Upsert {
+        did,
+        document,
+        envelope,
+    }
 }
 
 fn sentence(seed: &mut u64, words: usize) -> String {
@@ -173,22 +189,22 @@ fn searches(index: &EmbeddedIndex) -> Outcome<()> {
     };
     one("one word", &|seed| Query::by_text(word(seed)))?;
     one("two words", &|seed| Query::by_text(sentence(seed, 2)))?;
-    one("two words, either", &|seed| Query {
-        match_mode: query::MatchMode::Any,
-        ..Query::by_text(sentence(seed, 2))
+    one("two words, either", &|seed| {
+        Query::of(Condition::Text(Text {
+            mode: MatchMode::Any,
+            ..Text::new(sentence(seed, 2))
+        }))
     })?;
-    one("while typing", &|seed| Query {
-        last_word: LastWord::Prefix,
-        ..Query::by_text(word(seed))
+    one("while typing", &|seed| {
+        Query::of(Condition::Text(Text {
+            last_word: LastWord::Prefix,
+            ..Text::new(word(seed))
+        }))
     })?;
     one("everything, newest first", &|_| Query::default())?;
     one("a type, by name", &|_| Query {
-        record_type: vec!["post".into()],
-        sort: vec![SortKey {
-            field: SortField::Name,
-            direction: query::Direction::Ascending,
-        }],
-        ..Query::default()
+        sort: vec![SortKey::field(FieldPath::name(), Direction::Ascending)],
+        ..Query::of(Condition::record_types(["post"]))
     })?;
     one("a DID", &|seed| {
         Query::by_did(record(random(seed) % 1_000 + 1, 0).did())

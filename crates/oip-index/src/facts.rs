@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use crate::field::{self, FIELD_BYTES_MAX, FIELD_DEPTH_MAX};
 use crate::templates::whole;
 
 /// The searchable fields of one document. Absent ones are `None` or empty.
@@ -77,6 +78,48 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// One value of a document, null apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldValue<'a> {
+    /// Where it stands: the text of its [`crate::FieldPath`]. Items of arrays stand where their array does.
+    pub path: String,
+    /// A text, number or boolean.
+    pub value: &'a Value,
+}
+
+/// Signatures and keys: long, never asked for, and different in every record.
+const UNASKED: [&str; 2] = ["oip.signature", "oip.creator.publicKey"];
+
+/// Every value under `oip` and `data` that a query can name, in the order of the document. Paths that are no
+/// [`crate::FieldPath`] (too deep, too long, an empty name) are left out: their texts are found by words.
+pub fn values_of(document: &Value) -> Vec<FieldValue<'_>> {
+    let mut found = Vec::new();
+    let mut open: Vec<(String, usize, &Value)> = ["data", "oip"]
+        .into_iter()
+        .filter_map(|root| Some((root.to_owned(), 1, document.get(root)?)))
+        .collect();
+    while let Some((path, depth, value)) = open.pop() {
+        match value {
+            Value::Null => {}
+            Value::Array(items) => {
+                open.extend(items.iter().rev().map(|item| (path.clone(), depth, item)));
+            }
+            Value::Object(members) if depth < FIELD_DEPTH_MAX => {
+                for (name, member) in members.iter().rev() {
+                    let below = field::below(&path, name);
+                    if !name.is_empty() && below.len() <= FIELD_BYTES_MAX {
+                        open.push((below, depth + 1, member));
+                    }
+                }
+            }
+            Value::Object(_) => {}
+            _ if depth < 2 || UNASKED.contains(&path.as_str()) => {}
+            value => found.push(FieldValue { path, value }),
+        }
+    }
+    found
+}
+
 /// Is this member of `basic` one that has a field of its own, so that its text is not
 /// counted twice? Only in the right type: a `tagItems` that is a string is still searched.
 fn has_own_field(key: &str, member: &Value) -> bool {
@@ -131,6 +174,33 @@ mod tests {
                 strings: vec!["deep", "deeper", "en"],
             }
         );
+    }
+
+    #[test]
+    fn values_are_named_by_their_paths() {
+        let deep = (0..20).fold(json!("deep"), |inner, _| json!({ "x": inner }));
+        let document = json!({
+            "data": {"a.b": {"c": [1, [true], {"d": "x"}], "n": null, "e": [], "": 1}, "deep": deep, "top": 7},
+            "oip": {"ver": "0.8.0", "signature": "long", "creator": {"publicKey": "n", "didAddress": "did"}},
+            "meta": {"created": 1}
+        });
+        let mut values: Vec<_> = values_of(&document)
+            .into_iter()
+            .map(|found| format!("{}={}", found.path, found.value))
+            .collect();
+        values.sort();
+        assert_eq!(
+            values,
+            [
+                r#"data.a\.b.c.d="x""#,
+                r"data.a\.b.c=1",
+                r"data.a\.b.c=true",
+                "data.top=7",
+                "oip.creator.didAddress=\"did\"",
+                "oip.ver=\"0.8.0\"",
+            ]
+        );
+        assert_eq!(values_of(&json!("data")), []);
     }
 
     #[test]

@@ -153,6 +153,24 @@ impl FieldPath {
     }
 }
 
+/// The text of the path `name` below the path with the text `above`.
+pub(crate) fn below(above: &str, name: &str) -> String {
+    let mut path = String::with_capacity(above.len() + 1 + name.len());
+    path.push_str(above);
+    path.push('.');
+    push_escaped(&mut path, name);
+    path
+}
+
+fn push_escaped(path: &mut String, name: &str) {
+    for character in name.chars() {
+        if matches!(character, '.' | '\\') {
+            path.push('\\');
+        }
+        path.push(character);
+    }
+}
+
 fn is_root(name: &str) -> bool {
     matches!(name, "oip" | "data")
 }
@@ -194,18 +212,14 @@ impl FromStr for FieldPath {
 
 impl fmt::Display for FieldPath {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut path = String::new();
         for (at, name) in self.names.iter().enumerate() {
             if at > 0 {
-                out.write_str(".")?;
+                path.push('.');
             }
-            for character in name.chars() {
-                if matches!(character, '.' | '\\') {
-                    out.write_str("\\")?;
-                }
-                write!(out, "{character}")?;
-            }
+            push_escaped(&mut path, name);
         }
-        Ok(())
+        out.write_str(&path)
     }
 }
 

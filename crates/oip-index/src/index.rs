@@ -217,6 +217,54 @@ impl IndexOp {
     }
 }
 
+impl IndexOp {
+    /// Holds the operation against the limits of this module, all but the document's length as text
+    /// ([`DOCUMENT_BYTES_MAX`]), which whoever writes it as text knows. Every backend calls this first.
+    ///
+    /// # Errors
+    /// The first limit that is broken.
+    pub fn check(&self) -> Result<(), RefusalReason> {
+        let bytes = self.did().len();
+        if bytes == 0 || bytes > DID_BYTES_MAX {
+            return Err(RefusalReason::DidLength { bytes });
+        }
+        let Self::Upsert {
+            document, envelope, ..
+        } = self
+        else {
+            return Ok(());
+        };
+        if let Readers::Only(readers) = &envelope.readers
+            && (readers.len() > READERS_MAX
+                || readers.iter().any(|one| one.len() > READER_BYTES_MAX))
+        {
+            return Err(RefusalReason::Readers);
+        }
+        match nesting(document) {
+            nesting if nesting > DOCUMENT_NESTING_MAX => {
+                Err(RefusalReason::DocumentTooDeep { nesting })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How deep arrays and objects are nested in each other. Walks with a list of its own:
+/// the depth is the sender's choice.
+fn nesting(document: &Value) -> usize {
+    let mut deepest = 0;
+    let mut open = vec![(document, 1)];
+    while let Some((value, depth)) = open.pop() {
+        match value {
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(members) => open.extend(members.values().map(|one| (one, depth + 1))),
+            _ => continue,
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// What became of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {

@@ -24,6 +24,7 @@ pub mod highlight;
 pub mod index;
 pub mod query;
 pub mod templates;
+mod words;
 
 pub use condition::{Condition, LastWord, MatchMode, Phrase, Spelling, Text};
 pub use cursor::{Cursor, CursorKey};

@@ -157,7 +157,7 @@ fn an_index_of_another_format_is_replaced_by_an_empty_one() {
     for format in [0, 2, 1_000] {
         let (_home, index) = reopened_after(|home| {
             let text = fs::read_to_string(home.join("current.json")).unwrap();
-            let other = text.replace("\"format\":1", &format!("\"format\":{format}"));
+            let other = text.replace("\"format\":3", &format!("\"format\":{format}"));
             assert_ne!(text, other);
             fs::write(home.join("current.json"), other).unwrap();
         });

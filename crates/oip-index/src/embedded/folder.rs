@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <folder>/lock           held while a process uses the index
-//! <folder>/current.json   {"format": 1, "generation": 3}
+//! <folder>/current.json   {"format": 3, "mapping": "…", "generation": 3}
 //! <folder>/generation-3/  the files of the index
 //! ```
 //!
@@ -38,8 +38,8 @@ pub(super) struct Folder {
 pub(super) enum Content {
     /// No index yet.
     Nothing,
-    /// An index of this format.
-    Generation(u64),
+    /// An index of this format, made with this mapping.
+    Generation { number: u64, mapping: String },
     /// Something that can't be used; a person may want to know why.
     Unusable(String),
 }
@@ -47,6 +47,7 @@ pub(super) enum Content {
 #[derive(Serialize, Deserialize)]
 struct Current {
     format: u32,
+    mapping: String,
     generation: u64,
 }
 
@@ -86,14 +87,23 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Content::Nothing),
             Err(source) => return Err(failed("read", &path)(source)),
         };
+        // The format alone is read first: other formats may have other members.
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        if let Ok(Format { format }) = serde_json::from_slice(&text)
+            && format != FORMAT_VERSION
+        {
+            return Ok(Content::Unusable(format!(
+                "it has format {format}, this program writes format {FORMAT_VERSION}"
+            )));
+        }
         Ok(match serde_json::from_slice::<Current>(&text) {
-            Ok(current) if current.format == FORMAT_VERSION => {
-                Content::Generation(current.generation)
-            }
-            Ok(current) => Content::Unusable(format!(
-                "it has format {}, this program writes format {FORMAT_VERSION}",
-                current.format
-            )),
+            Ok(current) => Content::Generation {
+                number: current.generation,
+                mapping: current.mapping,
+            },
             Err(error) => Content::Unusable(format!("{CURRENT} can't be read: {error}")),
         })
     }
@@ -113,9 +123,10 @@ impl Folder {
     }
 
     /// Makes a generation the one that counts, durably.
-    pub(super) fn set_current(&self, generation: u64) -> Result<(), IndexError> {
+    pub(super) fn set_current(&self, generation: u64, mapping: &str) -> Result<(), IndexError> {
         let current = Current {
             format: FORMAT_VERSION,
+            mapping: mapping.to_owned(),
             generation,
         };
         let text = serde_json::to_vec(&current).map_err(|error| IndexError::Backend {
@@ -196,12 +207,24 @@ mod tests {
         assert_eq!(folder.content().unwrap(), Content::Nothing);
         let first = folder.begin_generation().unwrap();
         assert_eq!(folder.content().unwrap(), Content::Nothing);
-        folder.set_current(first).unwrap();
+        folder.set_current(first, "m").unwrap();
         let second = folder.begin_generation().unwrap();
-        assert_eq!(folder.content().unwrap(), Content::Generation(first));
-        folder.set_current(second).unwrap();
+        assert_eq!(
+            folder.content().unwrap(),
+            Content::Generation {
+                number: first,
+                mapping: "m".into()
+            }
+        );
+        folder.set_current(second, "m").unwrap();
         folder.sweep(second);
-        assert_eq!(folder.content().unwrap(), Content::Generation(second));
+        assert_eq!(
+            folder.content().unwrap(),
+            Content::Generation {
+                number: second,
+                mapping: "m".into()
+            }
+        );
         assert_eq!(folder.generations().unwrap(), [second]);
         assert!(home.path().join("mine.txt").exists());
     }

@@ -1,16 +1,34 @@
-//! The life of one generation: made empty, opened, replaced, and how it is written.
+//! One index in the folder: made empty, opened, written.
+//!
+//! A batch is one commit. The feed position rides in the commit, so that content and cursor can't come
+//! apart, and the reader is renewed before the batch is reported, so that it is visible. Whatever can't be
+//! opened is replaced by an empty index with cursor 0: the store fills it again.
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use tantivy::index::{SegmentId, SegmentReader};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::store::Compressor;
-use tantivy::{IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError};
+use tantivy::{
+    IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError,
+    Term,
+};
 
 use super::folder::{Content, Folder};
-use super::schema::Fields;
-use super::words;
+use super::schema::{Fields, Types};
 use crate::error::IndexError;
+use crate::index::{Applied, DOCUMENT_BYTES_MAX, IndexOp, RefusalReason, Refused};
+use crate::words;
+
+/// A merge that ends after the last batch is taken up by a search this much later, so
+/// that an idle index doesn't hold on to the files of merged segments. Merges of a
+/// hundred thousand documents take about so long.
+const SETTLE: Duration = Duration::from_secs(5);
 
 /// Memory in which the one indexing thread builds a segment. 15 MB is the least tantivy
 /// takes and about 5,000 records; twice that halves the segments of a first fill.
@@ -37,38 +55,60 @@ const MERGE_DELETED_RATIO: f32 = 0.3;
 /// Decompressed blocks of documents (16 KB each) kept per segment: with 30 segments 4 MB.
 const DOCUMENT_CACHE_BLOCKS: usize = 8;
 
-/// An index that could be opened.
-pub(super) struct Opened {
-    pub(super) index: tantivy::Index,
-    pub(super) writer: IndexWriter,
-    pub(super) reader: IndexReader,
-    pub(super) cursor: u64,
+/// One index in the folder: one writer, any number of readers.
+pub(super) struct Generation {
+    pub(super) number: u64,
+    /// The mapping that its documents were put in with.
+    pub(super) mapping: String,
+    fields: Fields,
+    reader: IndexReader,
+    writer: Mutex<Writer>,
+    cursor: AtomicU64,
+}
+
+/// What only the one who writes may touch.
+struct Writer {
+    index: tantivy::Index,
+    /// Lost after a failure; the next batch makes a new one from the last commit.
+    open: Option<IndexWriter>,
+    /// When the last commit was made, until merges that followed it have been taken up.
+    unsettled_since: Option<Instant>,
 }
 
 /// Opens the generation that counts, or replaces it by an empty one where there is none,
 /// where it has another format, or where it is broken.
-pub(super) fn open_or_replace(folder: &Folder) -> Result<Opened, IndexError> {
+pub(super) fn open_or_replace(folder: &Folder, mapping: &str) -> Result<Generation, IndexError> {
     let reason = match folder.content()? {
-        Content::Nothing => return replace(folder),
+        Content::Nothing => return replace(folder, mapping),
         Content::Unusable(reason) => reason,
-        Content::Generation(generation) => match open(&folder.generation_path(generation)) {
-            Ok(opened) => {
-                folder.sweep(generation);
-                return Ok(opened);
+        Content::Generation { number, mapping } => {
+            match Generation::open(&folder.generation_path(number), number, mapping) {
+                Ok(opened) => {
+                    folder.sweep(number);
+                    return Ok(opened);
+                }
+                Err(error) => error.to_string(),
             }
-            Err(error) => error.to_string(),
-        },
+        }
     };
     tracing::warn!(
         path = %folder.path().display(), reason,
         "the search index can't be used and is made anew from the store"
     );
-    replace(folder)
+    replace(folder, mapping)
 }
 
 /// Makes an empty index and lets it take the place of the present one.
-pub(super) fn replace(folder: &Folder) -> Result<Opened, IndexError> {
-    let generation = folder.begin_generation()?;
+pub(super) fn replace(folder: &Folder, mapping: &str) -> Result<Generation, IndexError> {
+    let made = make(folder, mapping)?;
+    folder.set_current(made.number, mapping)?;
+    folder.sweep(made.number);
+    Ok(made)
+}
+
+/// Makes an empty index beside the present one.
+pub(super) fn make(folder: &Folder, mapping: &str) -> Result<Generation, IndexError> {
+    let number = folder.begin_generation()?;
     let (schema, _) = Fields::build();
     let settings = IndexSettings {
         docstore_compression: Compressor::Lz4,
@@ -76,49 +116,218 @@ pub(super) fn replace(folder: &Folder) -> Result<Opened, IndexError> {
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };
-    let path = folder.generation_path(generation);
+    let path = folder.generation_path(number);
     tantivy::Index::builder()
         .schema(schema)
         .settings(settings)
         .create_in_dir(&path)
         .map_err(backend_failed("create the index"))?;
-    let opened = open(&path).map_err(|source| IndexError::Backend {
+    Generation::open(&path, number, mapping.to_owned()).map_err(|source| IndexError::Backend {
         action: "open the new index",
         source,
-    })?;
-    folder.set_current(generation)?;
-    folder.sweep(generation);
-    Ok(opened)
-}
-
-fn open(path: &Path) -> Result<Opened, Box<dyn Error + Send + Sync>> {
-    let index = tantivy::Index::open_in_dir(path)?;
-    let (schema, _) = Fields::build();
-    if index.schema() != schema {
-        return Err("its fields are not those of this program".into());
-    }
-    index
-        .tokenizers()
-        .register(words::ANALYZER, words::analyzer());
-    let cursor = match index.load_metas()?.payload {
-        Some(text) => text.parse()?,
-        None => 0,
-    };
-    let reader = index
-        .reader_builder()
-        .reload_policy(ReloadPolicy::Manual)
-        .doc_store_cache_num_blocks(DOCUMENT_CACHE_BLOCKS)
-        .try_into()?;
-    let writer = open_writer(&index)?;
-    Ok(Opened {
-        index,
-        writer,
-        reader,
-        cursor,
     })
 }
 
-pub(super) fn open_writer(index: &tantivy::Index) -> tantivy::Result<IndexWriter> {
+impl Generation {
+    fn open(
+        path: &Path,
+        number: u64,
+        mapping: String,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let index = tantivy::Index::open_in_dir(path)?;
+        let (schema, fields) = Fields::build();
+        if index.schema() != schema {
+            return Err("its fields are not those of this program".into());
+        }
+        index
+            .tokenizers()
+            .register(words::ANALYZER, words::analyzer());
+        let cursor = match index.load_metas()?.payload {
+            Some(text) => text.parse()?,
+            None => 0,
+        };
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .doc_store_cache_num_blocks(DOCUMENT_CACHE_BLOCKS)
+            .try_into()?;
+        let writer = open_writer(&index)?;
+        Ok(Self {
+            number,
+            mapping,
+            fields,
+            reader,
+            writer: Mutex::new(Writer {
+                index,
+                open: Some(writer),
+                unsettled_since: Some(Instant::now()),
+            }),
+            cursor: AtomicU64::new(cursor),
+        })
+    }
+
+    /// How far the feed was taken.
+    pub(super) fn cursor(&self) -> u64 {
+        self.cursor.load(Ordering::Acquire)
+    }
+
+    /// The state of the last batch.
+    pub(super) fn searcher(&self) -> Searcher {
+        self.take_up_merges();
+        self.reader.searcher()
+    }
+
+    /// Threads of ours don't panic while they hold this lock; if one did, what it guards is still
+    /// whole: a writer is remade on failure.
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Renews the reader after writing has paused, until that changes nothing any more.
+    /// Skipped while somebody writes.
+    fn take_up_merges(&self) {
+        let Ok(mut writer) = self.writer.try_lock() else {
+            return;
+        };
+        let paused = |since: Instant| since.elapsed() >= SETTLE;
+        if !writer.unsettled_since.is_some_and(paused) {
+            return;
+        }
+        let before = self.reader.searcher();
+        writer.unsettled_since = match self.reader.reload() {
+            Ok(()) if segments_of(&self.reader.searcher()) == segments_of(&before) => None,
+            Ok(()) => Some(Instant::now()),
+            Err(error) => {
+                tracing::warn!(%error, "the index reader could not be renewed after merging");
+                Some(Instant::now())
+            }
+        };
+    }
+
+    /// A writer after one that failed. The failure may have come after the commit, so the
+    /// reader is brought up to it first: staging relies on that.
+    fn remake_writer(&self, index: &tantivy::Index) -> tantivy::Result<IndexWriter> {
+        self.reader.reload()?;
+        open_writer(index)
+    }
+
+    /// Applies a batch as one commit, in which the cursor rides.
+    pub(super) fn apply(
+        &self,
+        types: &Types,
+        batch: &[IndexOp],
+        cursor: u64,
+    ) -> Result<Applied, IndexError> {
+        let mut guard = self.writer();
+        let mut writer = match guard.open.take() {
+            Some(writer) => writer,
+            None => self
+                .remake_writer(&guard.index)
+                .map_err(backend_failed("open the writer"))?,
+        };
+        // A writer that failed is dropped here, and with it what it had staged.
+        let applied = self
+            .commit(types, &mut writer, batch, cursor)
+            .map_err(backend_failed("commit a batch"))?;
+        guard.open = Some(writer);
+        guard.unsettled_since = Some(Instant::now());
+        self.cursor.store(cursor, Ordering::Release);
+        Ok(applied)
+    }
+
+    /// Stages and commits a batch, and shows it to readers.
+    fn commit(
+        &self,
+        types: &Types,
+        writer: &mut IndexWriter,
+        batch: &[IndexOp],
+        cursor: u64,
+    ) -> tantivy::Result<Applied> {
+        let applied = self.stage(types, writer, batch)?;
+        let mut prepared = writer.prepare_commit()?;
+        prepared.set_payload(&cursor.to_string());
+        prepared.commit()?;
+        self.reader.reload()?;
+        Ok(applied)
+    }
+
+    /// Adds a batch to the writer's open transaction.
+    fn stage(
+        &self,
+        types: &Types,
+        writer: &IndexWriter,
+        batch: &[IndexOp],
+    ) -> tantivy::Result<Applied> {
+        let held = self.reader.searcher();
+        let mut added: HashSet<&str> = HashSet::new();
+        let mut applied = Applied::default();
+        for op in batch {
+            let did = op.did();
+            let entry = match self.entry(types, op) {
+                Ok(entry) => entry,
+                Err(reason) => {
+                    let did = did.to_owned();
+                    applied.refused.push(Refused { did, reason });
+                    continue;
+                }
+            };
+            let term = Term::from_field_text(self.fields.did, did);
+            // A deletion makes the commit open and search every segment, so it is only
+            // asked for where there is something to delete. The reader is never behind
+            // the last commit here, so what it doesn't hold isn't there.
+            if added.contains(did) || holds(&held, &term)? {
+                writer.delete_term(term);
+            }
+            if let Some(entry) = entry {
+                writer.add_document(entry)?;
+                added.insert(did);
+            }
+        }
+        Ok(applied)
+    }
+
+    /// The index entry of an operation: none for a deletion.
+    fn entry(&self, types: &Types, op: &IndexOp) -> Result<Option<TantivyDocument>, RefusalReason> {
+        op.check()?;
+        let IndexOp::Upsert {
+            did,
+            document,
+            envelope,
+        } = op
+        else {
+            return Ok(None);
+        };
+        let text = document.to_string();
+        if text.len() > DOCUMENT_BYTES_MAX {
+            return Err(RefusalReason::DocumentTooLarge { bytes: text.len() });
+        }
+        Ok(Some(
+            self.fields.entry(types, did, document, &text, envelope),
+        ))
+    }
+}
+
+fn segments_of(searcher: &Searcher) -> Vec<SegmentId> {
+    let segments = searcher.segment_readers().iter();
+    segments.map(SegmentReader::segment_id).collect()
+}
+
+/// Does any segment know the term? Deleted documents may make it a false yes, which only
+/// costs a deletion that finds nothing.
+fn holds(searcher: &Searcher, term: &Term) -> tantivy::Result<bool> {
+    for segment in searcher.segment_readers() {
+        if segment
+            .inverted_index(term.field())?
+            .get_term_info(term)?
+            .is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn open_writer(index: &tantivy::Index) -> tantivy::Result<IndexWriter> {
     let options = IndexWriterOptions::builder()
         .memory_budget_per_thread(WRITER_HEAP_BYTES)
         .num_worker_threads(1)

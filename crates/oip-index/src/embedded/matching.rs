@@ -1,173 +1,337 @@
-//! Which documents fit a query: the query model as a tantivy query.
+//! Which documents fit a query: conditions as tantivy queries.
 //!
-//! Every filter is an exact term or a range, and never scores. Every word of the text
-//! may occur in any of the four word fields; where it occurs decides what it is worth.
+//! Filters are exact terms or ranges, and never score. Every word of a text may occur in any of the
+//! fields it is looked for in; where it occurs decides what it is worth. Access is one more filter, on
+//! every query.
 
 use std::ops::Bound;
 
 use tantivy::Term;
 use tantivy::query::{
     AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, EmptyQuery, FuzzyTermQuery, Occur,
-    Query as Matcher, RangeQuery, TermQuery, TermSetQuery,
+    PhraseQuery, Query as Matcher, RangeQuery, TermQuery, TermSetQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 
-use super::schema::{Fields, PUBLIC, reader_term};
-use super::words;
+use super::schema::{Fields, PUBLIC, Types, exact_term, in_order, key, rank, reader_term};
 use crate::condition::{
-    Condition, DESCRIPTION_BOOST, LastWord, MatchMode, NAME_BOOST, STRINGS_BOOST, Spelling,
+    Condition, DESCRIPTION_BOOST, LastWord, MatchMode, NAME_BOOST, Phrase, STRINGS_BOOST, Spelling,
     TAGS_BOOST, Text, WORDS_MAX,
 };
 use crate::error::QueryError;
 use crate::field::FieldPath;
 use crate::query::{Access, Query};
-use crate::templates::{Templates, Typed};
+use crate::templates::{FieldType, Typed};
+use crate::words;
 
-/// What a word that only begins like the last one adds, times the field's boost: less than
-/// any word that was meant.
-const PREFIX_SCORE: f32 = 0.1;
+/// What a word that is only like the one asked for (begins with it, or has a slip) adds, times the
+/// field's boost: less than any word that was meant.
+const LIKENESS_SCORE: f32 = 0.1;
 
 /// Characters a word needs before it stands for all words that begin with it: a single
 /// letter would fit a large part of the dictionary.
 const PREFIX_CHARS_MIN: usize = 2;
 
-/// The matcher for a query.
-pub(super) fn matcher(fields: &Fields, query: &Query) -> Result<Box<dyn Matcher>, QueryError> {
-    let wanted = condition(fields, &query.condition)?;
-    Ok(match &query.access {
-        Access::Everything => wanted,
-        Access::Readers(readers) => {
-            let tokens: Vec<String> = std::iter::once(PUBLIC.to_owned())
-                .chain(readers.iter().map(|reader| reader_term(reader)))
-                .collect();
-            all(vec![wanted, unscored(one_of(fields.readers, &tokens))])
-        }
-    })
+type Matched = Result<Box<dyn Matcher>, QueryError>;
+
+/// Makes matchers of conditions.
+pub(super) struct Matching<'a> {
+    pub(super) fields: &'a Fields,
+    pub(super) types: &'a Types,
 }
 
-fn condition(fields: &Fields, condition: &Condition) -> Result<Box<dyn Matcher>, QueryError> {
-    let parts = |parts: &[Condition]| -> Result<Vec<Box<dyn Matcher>>, QueryError> {
-        parts
+/// A place where words are looked for.
+enum Place {
+    /// A field of its own in the index.
+    Field(Field),
+    /// Typed words under this key.
+    Key(String),
+}
+
+/// Where a text is looked for: where by words, with what they are worth, and where as a whole.
+#[derive(Default)]
+struct Places<'a> {
+    words: Vec<(Place, f32)>,
+    whole: Vec<&'a FieldPath>,
+}
+
+impl Matching<'_> {
+    /// The matcher for a query.
+    pub(super) fn query(&self, query: &Query) -> Matched {
+        let wanted = self.condition(&query.condition)?;
+        Ok(match &query.access {
+            Access::Everything => wanted,
+            Access::Readers(readers) => {
+                let terms = readers.iter().map(|reader| reader_term(reader));
+                let terms: Vec<String> = std::iter::once(PUBLIC.to_owned()).chain(terms).collect();
+                all(vec![wanted, unscored(one_of(self.fields.readers, &terms))])
+            }
+        })
+    }
+
+    fn condition(&self, condition: &Condition) -> Matched {
+        Ok(match condition {
+            Condition::Everything => unscored(Box::new(AllQuery)),
+            Condition::Text(text) => self.text(text)?,
+            Condition::Phrase(phrase) => self.phrase(phrase)?,
+            Condition::Exact { field, any_of } => unscored(self.exact(field, any_of)?),
+            Condition::Range { field, from, to } => unscored(self.range(field, from, to)?),
+            Condition::Tags { tags, mode } => unscored(self.tags(tags, *mode)?),
+            Condition::Exists { field } => unscored(term(self.fields.present, &field.to_string())),
+            Condition::Storage(method) => unscored(term(self.fields.storage, method)),
+            Condition::All(parts) if parts.is_empty() => unscored(Box::new(AllQuery)),
+            Condition::All(parts) => all(self.conditions(parts)?),
+            Condition::Any(parts) if parts.is_empty() => Box::new(EmptyQuery),
+            Condition::Any(parts) => any(self.conditions(parts)?),
+            Condition::Not(part) => Box::new(BooleanQuery::new(vec![
+                (Occur::Must, unscored(Box::new(AllQuery))),
+                (Occur::MustNot, self.condition(part)?),
+            ])),
+        })
+    }
+
+    fn conditions(&self, parts: &[Condition]) -> Result<Vec<Box<dyn Matcher>>, QueryError> {
+        parts.iter().map(|part| self.condition(part)).collect()
+    }
+
+    fn exact(&self, field: &FieldPath, any_of: &[String]) -> Matched {
+        if *field == FieldPath::did() {
+            return Ok(one_of(self.fields.did, any_of));
+        }
+        let is_text = matches!(
+            self.types.templates.field_type(field),
+            None | Some(FieldType::Text | FieldType::Keyword)
+        );
+        if is_text {
+            let path = field.to_string();
+            let terms: Vec<String> = any_of.iter().map(|one| exact_term(&path, one)).collect();
+            return Ok(one_of(self.fields.exact, &terms));
+        }
+        let values = any_of
             .iter()
-            .map(|part| self::condition(fields, part))
-            .collect()
-    };
-    Ok(match condition {
-        Condition::Everything => unscored(Box::new(AllQuery)),
-        Condition::Text(text) => words_match(fields, text)?,
-        Condition::Exact { field, any_of } => unscored(one_of(exact_field(fields, field)?, any_of)),
-        Condition::Range { field, from, to } => unscored(range(fields, field, from, to)?),
-        Condition::Tags { tags, mode } => unscored(match mode {
+            .map(|text| {
+                let value = self.types.templates.read(field, text)?;
+                let same = || Bound::Included(self.typed_term(field, &value));
+                Ok(Box::new(RangeQuery::new(same(), same())) as Box<dyn Matcher>)
+            })
+            .collect::<Result<Vec<_>, QueryError>>()?;
+        Ok(any(values))
+    }
+
+    fn range(&self, field: &FieldPath, from: &Bound<String>, to: &Bound<String>) -> Matched {
+        let (from, to) = self.types.templates.read_range(field, from, to)?;
+        if matches!((&from, &to), (Bound::Unbounded, Bound::Unbounded)) {
+            return Ok(term(self.fields.present, &field.to_string()));
+        }
+        if *field == FieldPath::did() {
+            let did = |value| match value {
+                Typed::Text(text) => Term::from_field_text(self.fields.did, &text),
+                _ => Term::from_field_text(self.fields.did, ""),
+            };
+            return Ok(Box::new(RangeQuery::new(from.map(did), to.map(did))));
+        }
+        let bound = |value| self.typed_term(field, &value);
+        Ok(Box::new(RangeQuery::new(from.map(bound), to.map(bound))))
+    }
+
+    fn typed_term(&self, field: &FieldPath, value: &Typed) -> Term {
+        let mut term = Term::from_field_json_path(self.fields.typed, &key(field), false);
+        match value {
+            Typed::Text(text) => {
+                let in_words = self
+                    .types
+                    .templates
+                    .field_type(field)
+                    .is_some_and(FieldType::has_words);
+                match in_words {
+                    true => term.append_type_and_str(&in_order(text)),
+                    false => term.append_type_and_str(text),
+                }
+            }
+            other => term.append_type_and_fast_value(rank(other)),
+        }
+        term
+    }
+
+    fn tags(&self, tags: &[String], mode: MatchMode) -> Matched {
+        let field = FieldPath::tags();
+        Ok(match mode {
             _ if tags.is_empty() => Box::new(AllQuery),
-            MatchMode::Any => one_of(fields.tag, tags),
-            MatchMode::All => all(tags.iter().map(|tag| exact(fields.tag, tag)).collect()),
-        }),
-        Condition::Storage(method) => unscored(exact(fields.storage, method)),
-        Condition::All(conditions) if conditions.is_empty() => unscored(Box::new(AllQuery)),
-        Condition::All(conditions) => all(parts(conditions)?),
-        Condition::Any(conditions) if conditions.is_empty() => Box::new(EmptyQuery),
-        Condition::Any(conditions) => any(parts(conditions)?),
-        Condition::Not(part) => Box::new(BooleanQuery::new(vec![
-            (Occur::Must, unscored(Box::new(AllQuery))),
-            (Occur::MustNot, self::condition(fields, part)?),
-        ])),
-        Condition::Phrase(_) => return Err(unsupported("search for phrases")),
-        Condition::Exists { .. } => return Err(unsupported("ask which fields exist")),
-    })
-}
-
-fn unsupported(what: &'static str) -> QueryError {
-    QueryError::Unsupported { what }
-}
-
-fn exact_field(fields: &Fields, field: &FieldPath) -> Result<Field, QueryError> {
-    [
-        (FieldPath::did(), fields.did),
-        (FieldPath::record_type(), fields.record_type),
-        (FieldPath::creator(), fields.creator),
-        (FieldPath::tags(), fields.tag),
-    ]
-    .into_iter()
-    .find_map(|(path, handle)| (path == *field).then_some(handle))
-    .ok_or(unsupported("filter by this field"))
-}
-
-fn range(
-    fields: &Fields,
-    field: &FieldPath,
-    from: &Bound<String>,
-    to: &Bound<String>,
-) -> Result<Box<dyn Matcher>, QueryError> {
-    if *field != FieldPath::indexed_at() {
-        return Err(unsupported("take ranges of this field"));
-    }
-    let (from, to) = Templates::known().read_range(field, from, to)?;
-    let bound = |bound: Bound<Typed>| {
-        bound.map(|value| match value {
-            Typed::DateMs(ms) | Typed::Whole(ms) => Term::from_field_i64(fields.indexed_at, ms),
-            _ => Term::from_field_i64(fields.indexed_at, 0),
+            MatchMode::Any => self.exact(&field, tags)?,
+            MatchMode::All => all(tags
+                .iter()
+                .map(|tag| self.exact(&field, std::slice::from_ref(tag)))
+                .collect::<Result<_, _>>()?),
         })
-    };
-    Ok(Box::new(RangeQuery::new(bound(from), bound(to))))
-}
-
-fn words_match(fields: &Fields, text: &Text) -> Result<Box<dyn Matcher>, QueryError> {
-    if !text.fields.is_empty() {
-        return Err(unsupported("search in single fields"));
     }
-    if text.spelling == Spelling::Fuzzy {
-        return Err(unsupported("search with slips"));
-    }
-    let words = words::distinct(&text.text, WORDS_MAX);
-    // White space after the last word says that it is complete.
-    let last_word = match text.last_word {
-        LastWord::Prefix if !text.text.ends_with(char::is_whitespace) => LastWord::Prefix,
-        _ => LastWord::Whole,
-    };
-    let matchers: Vec<Box<dyn Matcher>> = words
-        .iter()
-        .enumerate()
-        .map(|(at, word)| match at + 1 == words.len() {
-            true => word_matches(fields, word, last_word),
-            false => word_matches(fields, word, LastWord::Whole),
-        })
-        .collect();
-    Ok(match text.mode {
-        _ if matchers.is_empty() => Box::new(EmptyQuery),
-        MatchMode::All => all(matchers),
-        MatchMode::Any => any(matchers),
-    })
-}
 
-fn word_matches(fields: &Fields, word: &str, role: LastWord) -> Box<dyn Matcher> {
-    let boosts = [
-        (fields.name, NAME_BOOST),
-        (fields.description, DESCRIPTION_BOOST),
-        (fields.tags, TAGS_BOOST),
-        (fields.strings, STRINGS_BOOST),
-    ];
-    let mut matchers: Vec<Box<dyn Matcher>> = Vec::new();
-    for (field, boost) in boosts {
-        let term = Term::from_field_text(field, word);
-        let whole = TermQuery::new(term.clone(), IndexRecordOption::WithFreqs);
-        matchers.push(Box::new(BoostQuery::new(Box::new(whole), boost)));
-        if role == LastWord::Prefix && word.chars().count() >= PREFIX_CHARS_MIN {
-            let begins = FuzzyTermQuery::new_prefix(term, 0, false);
-            let score = PREFIX_SCORE * boost;
-            matchers.push(Box::new(ConstScoreQuery::new(Box::new(begins), score)));
+    fn places<'a>(&self, fields: &'a [FieldPath]) -> Places<'a> {
+        let own = self.fields;
+        if fields.is_empty() {
+            let words = [
+                (own.name, NAME_BOOST),
+                (own.description, DESCRIPTION_BOOST),
+                (own.tags, TAGS_BOOST),
+                (own.strings, STRINGS_BOOST),
+            ];
+            return Places {
+                words: words
+                    .map(|(field, boost)| (Place::Field(field), boost))
+                    .into(),
+                whole: Vec::new(),
+            };
+        }
+        let mut places = Places::default();
+        for field in fields {
+            let has_words = self
+                .types
+                .templates
+                .field_type(field)
+                .is_some_and(FieldType::has_words);
+            match () {
+                () if !has_words => places.whole.push(field),
+                () if *field == FieldPath::name() => {
+                    places.words.push((Place::Field(own.name), NAME_BOOST));
+                }
+                () if *field == FieldPath::description() => {
+                    let place = Place::Field(own.description);
+                    places.words.push((place, DESCRIPTION_BOOST));
+                }
+                () if *field == FieldPath::tags() => {
+                    places.words.push((Place::Field(own.tags), TAGS_BOOST));
+                }
+                () => places.words.push((Place::Key(key(field)), STRINGS_BOOST)),
+            }
+        }
+        places
+    }
+
+    fn text(&self, text: &Text) -> Matched {
+        let places = self.places(&text.fields);
+        let words = words::distinct(&text.text, WORDS_MAX);
+        // White space after the last word says that it is complete.
+        let last_word = match text.last_word {
+            LastWord::Prefix if !text.text.ends_with(char::is_whitespace) => LastWord::Prefix,
+            _ => LastWord::Whole,
+        };
+        let mut ways: Vec<Box<dyn Matcher>> = Vec::new();
+        if !places.words.is_empty() && !words.is_empty() {
+            let matchers: Vec<Box<dyn Matcher>> = words
+                .iter()
+                .enumerate()
+                .map(|(at, word)| match at + 1 == words.len() {
+                    true => self.word(&places, word, last_word, text.spelling),
+                    false => self.word(&places, word, LastWord::Whole, text.spelling),
+                })
+                .collect();
+            ways.push(match text.mode {
+                MatchMode::All => all(matchers),
+                MatchMode::Any => any(matchers),
+            });
+        }
+        for field in &places.whole {
+            ways.push(self.whole(field, text.text.trim(), last_word)?);
+        }
+        Ok(one_way(ways))
+    }
+
+    /// A value as a whole, or its beginning.
+    fn whole(&self, field: &FieldPath, text: &str, last_word: LastWord) -> Matched {
+        let value = vec![text.to_owned()];
+        if last_word == LastWord::Whole || text.chars().count() < PREFIX_CHARS_MIN {
+            return Ok(unscored(self.exact(field, &value)?));
+        }
+        let (index_field, start) = match self.types.templates.field_type(field) {
+            _ if *field == FieldPath::did() => (self.fields.did, text.to_owned()),
+            None | Some(FieldType::Text | FieldType::Keyword) => {
+                (self.fields.exact, exact_term(&field.to_string(), text))
+            }
+            Some(_) => return Ok(unscored(self.exact(field, &value)?)),
+        };
+        let term = Term::from_field_text(index_field, &start);
+        Ok(unscored(Box::new(FuzzyTermQuery::new_prefix(
+            term, 0, false,
+        ))))
+    }
+
+    fn word(
+        &self,
+        places: &Places<'_>,
+        word: &str,
+        role: LastWord,
+        spelling: Spelling,
+    ) -> Box<dyn Matcher> {
+        let characters = word.chars().count();
+        let slips = spelling.slips(characters);
+        let mut matchers: Vec<Box<dyn Matcher>> = Vec::new();
+        for (place, boost) in &places.words {
+            let term = self.word_term(place, word);
+            let whole = TermQuery::new(term.clone(), IndexRecordOption::WithFreqs);
+            matchers.push(Box::new(BoostQuery::new(Box::new(whole), *boost)));
+            let like = match role {
+                LastWord::Prefix if characters >= PREFIX_CHARS_MIN => {
+                    FuzzyTermQuery::new_prefix(term, slips, true)
+                }
+                _ if slips > 0 => FuzzyTermQuery::new(term, slips, true),
+                _ => continue,
+            };
+            let score = LIKENESS_SCORE * boost;
+            matchers.push(Box::new(ConstScoreQuery::new(Box::new(like), score)));
+        }
+        any(matchers)
+    }
+
+    fn word_term(&self, place: &Place, word: &str) -> Term {
+        match place {
+            Place::Field(field) => Term::from_field_text(*field, word),
+            Place::Key(key) => {
+                let mut term = Term::from_field_json_path(self.fields.words, key, false);
+                term.append_type_and_str(word);
+                term
+            }
         }
     }
-    any(matchers)
+
+    fn phrase(&self, phrase: &Phrase) -> Matched {
+        let places = self.places(&phrase.fields);
+        let words = words::sequence(&phrase.text, WORDS_MAX);
+        let mut ways: Vec<Box<dyn Matcher>> = Vec::new();
+        match words.as_slice() {
+            [] => {}
+            [word] if !places.words.is_empty() => {
+                ways.push(self.word(&places, word, LastWord::Whole, Spelling::Exact));
+            }
+            words => {
+                for (place, boost) in &places.words {
+                    let terms = words.iter().map(|word| self.word_term(place, word));
+                    let phrase = PhraseQuery::new(terms.collect());
+                    ways.push(Box::new(BoostQuery::new(Box::new(phrase), *boost)));
+                }
+            }
+        }
+        for field in &places.whole {
+            ways.push(self.whole(field, &phrase.text, LastWord::Whole)?);
+        }
+        Ok(one_way(ways))
+    }
 }
 
-fn exact(field: Field, value: &str) -> Box<dyn Matcher> {
+fn one_way(mut ways: Vec<Box<dyn Matcher>>) -> Box<dyn Matcher> {
+    match ways.len() {
+        0 => Box::new(EmptyQuery),
+        1 => ways.remove(0),
+        _ => any(ways),
+    }
+}
+
+fn term(field: Field, value: &str) -> Box<dyn Matcher> {
     let term = Term::from_field_text(field, value);
     Box::new(TermQuery::new(term, IndexRecordOption::Basic))
 }
 
 fn one_of(field: Field, values: &[String]) -> Box<dyn Matcher> {
     match values {
-        [value] => exact(field, value),
+        [value] => term(field, value),
         _ => Box::new(TermSetQuery::new(
             values
                 .iter()

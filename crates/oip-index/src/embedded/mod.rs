@@ -1,21 +1,23 @@
 //! The embedded backend: a tantivy index in a folder of this machine.
 //!
-//! * `backend`: [`EmbeddedIndex`], the one writer and the readers
-//! * `generation`: one index in the folder: making, opening, replacing it
+//! * `backend`: [`EmbeddedIndex`]: searches, and the generation that counts
+//! * `generation`: one index in the folder: making, opening, writing it
 //! * `folder`: the lock, the format version, replacing an index as a whole
 //! * `schema`: the fields and how a document fills them
-//! * `words`: how text becomes words
 //! * `matching`: which documents fit a query
 //! * `ranking`: in which order
+//! * `counting`: facets
+//! * `holdings`: what is held, for comparing it with the store
 //!
 //! No tantivy type leaves this module.
 
 mod backend;
+mod counting;
 mod folder;
 mod generation;
+mod holdings;
 mod matching;
 mod ranking;
 mod schema;
-mod words;
 
 pub use backend::EmbeddedIndex;

@@ -1,21 +1,26 @@
 //! In which order documents come: sort keys read from columns, ties broken by DID.
 //!
-//! The collector keeps the greatest keys, so every key is turned into one that is
-//! greater the earlier the document comes. A missing value is the least of all, which
-//! puts it last in both directions. Within a segment strings are compared by their
-//! place in the segment's dictionary, and spelled out only for the hits that are left.
+//! The collector keeps the greatest keys, so every key is turned into one that is greater the earlier the
+//! document comes. A missing value is the least of all, which puts it last in both directions. Within a
+//! segment texts are compared by their place in the segment's dictionary, and spelled out only for the
+//! hits that are left. A cursor is such a key too: only lesser ones come after it.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::ops::{Bound, Range};
 
-use tantivy::collector::sort_key::NaturalComparator;
-use tantivy::collector::{SegmentSortKeyComputer, SortKeyComputer};
+use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{Column, StrColumn};
-use tantivy::{DocId, Score, SegmentReader};
+use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 
-use super::schema::column;
-use crate::error::QueryError;
+use super::schema::{Types, column, exact_term, float_of, float_rank, typed_column};
+use crate::cursor::{Cursor, CursorKey};
 use crate::field::FieldPath;
 use crate::query::{Direction, SORT_KEYS_MAX, SortBy, SortKey};
+use crate::templates::FieldType;
+
+/// Sort keys and the DID.
+const PLACES_MAX: usize = SORT_KEYS_MAX + 1;
 
 /// One sort key's value in one document: greater comes earlier. Within one query the
 /// same variant stands at the same place in all documents, [`Place::Missing`] apart.
@@ -25,28 +30,56 @@ pub(super) enum Place {
     Missing,
     /// A number, already turned.
     Number(u64),
-    /// A string, sorted descending.
+    /// A text, sorted descending.
     Falling(String),
-    /// A string, sorted ascending.
+    /// A text, sorted ascending.
     Rising(Reverse<String>),
 }
 
-/// The order of a query's hits, without the tie-break.
+/// Where the values of a sort key come from.
+#[derive(Debug, Clone, PartialEq)]
+enum Origin {
+    Score,
+    /// Ranks in this column; of floats, or of whole numbers.
+    Floats(String),
+    Wholes(String),
+    /// Texts of this column.
+    Texts(String),
+    /// Texts of the column of untyped values, behind this prefix.
+    Untyped(String),
+}
+
+#[derive(Debug, Clone)]
+struct Key {
+    origin: Origin,
+    direction: Direction,
+}
+
+/// The order of a query's hits, the tie-break included.
 #[derive(Debug, Clone)]
 pub(super) struct Ranking {
-    keys: Vec<SortKey>,
+    keys: Vec<Key>,
 }
 
 impl Ranking {
-    /// The order by these keys, of which at most [`SORT_KEYS_MAX`] count.
-    pub(super) fn by(mut keys: Vec<SortKey>) -> Self {
-        keys.truncate(SORT_KEYS_MAX);
+    /// The order by these keys, of which at most [`SORT_KEYS_MAX`] count, and then by DID.
+    pub(super) fn by(types: &Types, keys: &[SortKey]) -> Self {
+        let mut keys: Vec<Key> = keys
+            .iter()
+            .take(SORT_KEYS_MAX)
+            .map(|key| Key {
+                origin: match &key.by {
+                    SortBy::Relevance => Origin::Score,
+                    SortBy::Field(field) => origin(types, field),
+                },
+                direction: key.direction,
+            })
+            .collect();
+        keys.push(Key {
+            origin: Origin::Texts(column::DID.to_owned()),
+            direction: Direction::Ascending,
+        });
         Self { keys }
-    }
-
-    /// The tie-break of every order.
-    pub(super) fn by_did() -> Self {
-        Self::by(vec![SortKey::field(FieldPath::did(), Direction::Ascending)])
     }
 
     /// The relevance of a hit with these places, if relevance is part of the order.
@@ -54,148 +87,349 @@ impl Ranking {
         self.keys
             .iter()
             .zip(places)
-            .find_map(|(key, place)| match (&key.by, place) {
-                (SortBy::Relevance, Place::Number(number)) => {
-                    let bits = turned(*number, key.direction);
-                    Some(f32::from_bits(bits as u32))
+            .find_map(|(key, place)| match (&key.origin, place) {
+                (Origin::Score, Place::Number(number)) => {
+                    Some(f32::from_bits(turned(*number, key.direction) as u32))
                 }
                 _ => None,
             })
     }
-}
 
-impl SortKeyComputer for Ranking {
-    type SortKey = Vec<Place>;
-    type Child = SegmentRanking;
-    type Comparator = NaturalComparator;
-
-    fn requires_scoring(&self) -> bool {
-        self.keys.iter().any(|key| key.by == SortBy::Relevance)
-    }
-
-    fn segment_sort_key_computer(
-        &self,
-        segment: &SegmentReader,
-    ) -> tantivy::Result<SegmentRanking> {
-        let sources = self
-            .keys
-            .iter()
-            .map(|key| Ok((Source::open(segment, &key.by)?, key.direction)))
-            .collect::<tantivy::Result<_>>()?;
-        Ok(SegmentRanking { sources })
-    }
-}
-
-/// The order within one segment.
-pub(super) struct SegmentRanking {
-    sources: Vec<(Source, Direction)>,
-}
-
-impl SegmentSortKeyComputer for SegmentRanking {
-    type SortKey = Vec<Place>;
-    type SegmentSortKey = [Option<u64>; SORT_KEYS_MAX];
-    type SegmentComparator = NaturalComparator;
-
-    fn segment_sort_key(&mut self, document: DocId, score: Score) -> Self::SegmentSortKey {
-        let mut key = [None; SORT_KEYS_MAX];
-        for (place, (source, direction)) in key.iter_mut().zip(&self.sources) {
-            *place = source
-                .rank(document, score)
-                .map(|rank| turned(rank, *direction));
-        }
-        key
-    }
-
-    fn convert_segment_sort_key(&self, key: Self::SegmentSortKey) -> Vec<Place> {
-        key.into_iter()
-            .zip(&self.sources)
-            .map(|(place, (source, direction))| match place {
-                Some(rank) => source.place(rank, *direction),
-                None => Place::Missing,
+    /// What a cursor keeps of a hit with these places, the DID apart.
+    pub(super) fn cursor_keys(&self, places: &[Place]) -> Vec<CursorKey> {
+        let sort_keys = self.keys.iter().zip(places).take(self.keys.len() - 1);
+        sort_keys
+            .map(|(key, place)| match place {
+                Place::Missing => CursorKey::Missing,
+                Place::Falling(text) | Place::Rising(Reverse(text)) => {
+                    CursorKey::Text(text.clone())
+                }
+                Place::Number(number) => {
+                    let rank = turned(*number, key.direction);
+                    match key.origin {
+                        Origin::Score => CursorKey::Float(f64::from(f32::from_bits(rank as u32))),
+                        Origin::Floats(_) => CursorKey::Float(float_of(signed(rank))),
+                        _ => CursorKey::Integer(signed(rank)),
+                    }
+                }
             })
             .collect()
     }
 }
 
-/// The column of a field.
-fn column_of(field: &FieldPath) -> Option<&'static str> {
-    [
-        (FieldPath::did(), column::DID),
-        (FieldPath::record_type(), column::RECORD_TYPE),
-        (FieldPath::indexed_at(), column::INDEXED_AT),
-        (FieldPath::date(), column::DATE),
-        (FieldPath::name(), column::NAME_ORDER),
-    ]
-    .into_iter()
-    .find_map(|(path, name)| (path == *field).then_some(name))
+fn origin(types: &Types, field: &FieldPath) -> Origin {
+    if *field == FieldPath::did() {
+        return Origin::Texts(column::DID.to_owned());
+    }
+    match types.templates.field_type(field) {
+        None => Origin::Untyped(exact_term(&field.to_string(), "")),
+        Some(FieldType::Number) => Origin::Floats(typed_column(field)),
+        Some(FieldType::Text | FieldType::Keyword) => Origin::Texts(typed_column(field)),
+        Some(FieldType::Whole | FieldType::Boolean | FieldType::Date) => {
+            Origin::Wholes(typed_column(field))
+        }
+    }
 }
 
-/// Holds an order against what this backend can do.
-pub(super) fn check(keys: &[SortKey]) -> Result<(), QueryError> {
-    let known = |key: &SortKey| match &key.by {
-        SortBy::Relevance => true,
-        SortBy::Field(field) => column_of(field).is_some(),
-    };
-    match keys.iter().all(known) {
-        true => Ok(()),
-        false => Err(QueryError::Unsupported {
-            what: "sort by this field",
-        }),
+/// The documents of one page: the first `take` in the order, after a place.
+pub(super) struct Top<'a> {
+    pub(super) ranking: &'a Ranking,
+    pub(super) take: usize,
+    pub(super) after: Option<&'a Cursor>,
+}
+
+/// What fits in all, and the first of it in order.
+#[derive(Default)]
+pub(super) struct Ranked {
+    pub(super) total: u64,
+    pub(super) first: Vec<(Vec<Place>, DocAddress)>,
+}
+
+impl Collector for Top<'_> {
+    type Fruit = Ranked;
+    type Child = SegmentTop;
+
+    fn for_segment(
+        &self,
+        ordinal: SegmentOrdinal,
+        segment: &SegmentReader,
+    ) -> tantivy::Result<SegmentTop> {
+        let sources = self
+            .ranking
+            .keys
+            .iter()
+            .map(|key| Ok((Source::open(segment, &key.origin)?, key.direction)))
+            .collect::<tantivy::Result<Vec<_>>>()?;
+        let after = match self.after {
+            None => None,
+            Some(cursor) => Some(segment_key_of(cursor, &sources)?),
+        };
+        Ok(SegmentTop {
+            ordinal,
+            sources,
+            take: self.take,
+            after,
+            total: 0,
+            first: BinaryHeap::new(),
+        })
+    }
+
+    fn requires_scoring(&self) -> bool {
+        self.ranking
+            .keys
+            .iter()
+            .any(|key| key.origin == Origin::Score)
+    }
+
+    fn merge_fruits(&self, fruits: Vec<Ranked>) -> tantivy::Result<Ranked> {
+        let mut merged = Ranked::default();
+        for fruit in fruits {
+            merged.total += fruit.total;
+            merged.first.extend(fruit.first);
+        }
+        // No two keys are equal: DIDs differ.
+        let earlier = |(left, _): &(Vec<Place>, _), (right, _): &(Vec<Place>, _)| {
+            right.partial_cmp(left).unwrap_or(Ordering::Equal)
+        };
+        merged.first.sort_unstable_by(earlier);
+        merged.first.truncate(self.take);
+        Ok(merged)
+    }
+}
+
+/// A document's place within one segment: greater comes earlier, none is last.
+type SegmentKey = [Option<u64>; PLACES_MAX];
+
+/// The collector of one segment.
+pub(super) struct SegmentTop {
+    ordinal: SegmentOrdinal,
+    sources: Vec<(Source, Direction)>,
+    take: usize,
+    after: Option<SegmentKey>,
+    total: u64,
+    first: BinaryHeap<Reverse<(SegmentKey, DocId)>>,
+}
+
+impl SegmentCollector for SegmentTop {
+    type Fruit = Ranked;
+
+    fn collect(&mut self, document: DocId, score: Score) {
+        self.total += 1;
+        if self.take == 0 {
+            return;
+        }
+        let mut key: SegmentKey = [None; PLACES_MAX];
+        let worst = match self.first.peek() {
+            Some(Reverse((worst, _))) if self.first.len() >= self.take => Some(*worst),
+            _ => None,
+        };
+        for (at, (source, direction)) in self.sources.iter().enumerate() {
+            key[at] = source.rank(document, score, *direction);
+            // Most documents are out by their first key.
+            if at == 0 && worst.is_some_and(|worst| key[0] < worst[0]) {
+                return;
+            }
+        }
+        if self.after.is_some_and(|after| key >= after) || worst.is_some_and(|worst| key <= worst) {
+            return;
+        }
+        if worst.is_some() {
+            self.first.pop();
+        }
+        self.first.push(Reverse((key, document)));
+    }
+
+    fn harvest(self) -> Ranked {
+        let spelled = |key: SegmentKey| -> Vec<Place> {
+            key.into_iter()
+                .zip(&self.sources)
+                .map(|(place, (source, direction))| match place {
+                    Some(rank) => source.place(rank, *direction),
+                    None => Place::Missing,
+                })
+                .collect()
+        };
+        Ranked {
+            total: self.total,
+            first: self
+                .first
+                .into_iter()
+                .map(|Reverse((key, document))| {
+                    (spelled(key), DocAddress::new(self.ordinal, document))
+                })
+                .collect(),
+        }
     }
 }
 
 /// Where a sort key's values come from in one segment.
 enum Source {
     Score,
-    Number(Option<Column<i64>>),
-    Text(Option<StrColumn>),
+    Number {
+        column: Option<Column<i64>>,
+        floats: bool,
+    },
+    /// Texts whose ordinals lie within a range; that of the first text behind the prefix.
+    Text {
+        column: Option<StrColumn>,
+        ords: Range<u64>,
+        prefix: usize,
+    },
 }
 
 impl Source {
-    fn open(segment: &SegmentReader, by: &SortBy) -> tantivy::Result<Self> {
+    fn open(segment: &SegmentReader, origin: &Origin) -> tantivy::Result<Self> {
         let columns = segment.fast_fields();
-        let field = match by {
-            SortBy::Relevance => return Ok(Self::Score),
-            SortBy::Field(field) => field,
-        };
-        match column_of(field) {
-            Some(name @ (column::INDEXED_AT | column::DATE)) => {
-                Ok(Self::Number(columns.column_opt(name)?))
+        Ok(match origin {
+            Origin::Score => Self::Score,
+            Origin::Floats(name) | Origin::Wholes(name) => Self::Number {
+                column: columns.column_opt(name)?,
+                floats: matches!(origin, Origin::Floats(_)),
+            },
+            Origin::Texts(name) => Self::Text {
+                column: columns.str(name)?,
+                ords: 0..u64::MAX,
+                prefix: 0,
+            },
+            Origin::Untyped(prefix) => {
+                let column = columns.str(column::UNTYPED)?;
+                let mut behind = prefix.clone().into_bytes();
+                // The prefix ends with a zero character; the next text that has not got it ends with a one.
+                if let Some(last) = behind.last_mut() {
+                    *last += 1;
+                }
+                let ords = match &column {
+                    None => 0..0,
+                    Some(column) => {
+                        ord_from(column, prefix.as_bytes())?..ord_from(column, &behind)?
+                    }
+                };
+                Self::Text {
+                    column,
+                    ords,
+                    prefix: prefix.len(),
+                }
             }
-            Some(name) => Ok(Self::Text(columns.str(name)?)),
-            None => Ok(Self::Text(None)),
-        }
+        })
     }
 
-    /// A document's value as a number that grows with it, within this segment.
-    fn rank(&self, document: DocId, score: Score) -> Option<u64> {
+    /// A document's value as a number that is greater the earlier it comes, within this segment.
+    fn rank(&self, document: DocId, score: Score, direction: Direction) -> Option<u64> {
         match self {
             // The bits of floats that aren't negative grow with them.
-            Self::Score => Some(u64::from(score.max(0.0).to_bits())),
-            Self::Number(column) => {
-                let value = column.as_ref()?.first(document)?;
-                Some(value.cast_unsigned() ^ (1 << 63))
-            }
-            Self::Text(column) => column.as_ref()?.ords().first(document),
+            Self::Score => Some(turned(u64::from(score.max(0.0).to_bits()), direction)),
+            Self::Number { column, .. } => column
+                .as_ref()?
+                .values_for_doc(document)
+                .map(|value| turned(unsigned(value), direction))
+                .max(),
+            Self::Text { column, ords, .. } => column
+                .as_ref()?
+                .ords()
+                .values_for_doc(document)
+                .filter(|ord| ords.contains(ord))
+                .map(|ord| turned(between(ord), direction))
+                .max(),
         }
     }
 
-    /// A rank of this segment, already turned, as a place among all segments.
+    /// A rank of this segment as a place among all segments.
     fn place(&self, rank: u64, direction: Direction) -> Place {
-        let Self::Text(Some(column)) = self else {
-            return Place::Number(rank);
+        let (column, prefix) = match self {
+            Self::Text {
+                column: Some(column),
+                prefix,
+                ..
+            } => (column, *prefix),
+            _ => return Place::Number(rank),
         };
         let mut text = String::new();
         // The rank came from this very dictionary; if it can't be read, the document is
         // last, and reading it will name the damage.
-        match column.ord_to_str(turned(rank, direction), &mut text) {
-            Ok(true) => match direction {
-                Direction::Ascending => Place::Rising(Reverse(text)),
-                Direction::Descending => Place::Falling(text),
-            },
+        match column.ord_to_str((turned(rank, direction) - 1) / 2, &mut text) {
+            Ok(true) => {
+                text.drain(..prefix);
+                match direction {
+                    Direction::Ascending => Place::Rising(Reverse(text)),
+                    Direction::Descending => Place::Falling(text),
+                }
+            }
             Ok(false) | Err(_) => Place::Missing,
         }
     }
+}
+
+/// The place of a cursor within one segment.
+fn segment_key_of(cursor: &Cursor, sources: &[(Source, Direction)]) -> tantivy::Result<SegmentKey> {
+    let mut key: SegmentKey = [None; PLACES_MAX];
+    let did = CursorKey::Text(cursor.did().to_owned());
+    let values = cursor.keys().iter().take(sources.len() - 1).chain([&did]);
+    for (at, (value, (source, direction))) in values.zip(sources).enumerate() {
+        let rank = match (source, value) {
+            (Source::Score, CursorKey::Float(score)) => {
+                u64::from((*score as f32).max(0.0).to_bits())
+            }
+            (Source::Score, CursorKey::Integer(score)) => {
+                u64::from((*score as f32).max(0.0).to_bits())
+            }
+            (Source::Number { floats: true, .. }, CursorKey::Float(number)) => {
+                unsigned(float_rank(*number))
+            }
+            (Source::Number { floats: true, .. }, CursorKey::Integer(number)) => {
+                unsigned(float_rank(*number as f64))
+            }
+            (Source::Number { .. }, CursorKey::Integer(number)) => unsigned(*number),
+            (Source::Text { column, ords, .. }, CursorKey::Text(text)) => match column {
+                None => between(0),
+                Some(column) => place_of(column, ords, text)?,
+            },
+            // Missing, or a value of another kind, as no cursor of this query has: the last place.
+            _ => continue,
+        };
+        key[at] = Some(turned(rank, *direction));
+    }
+    Ok(key)
+}
+
+/// A text's place in a dictionary: at its own if it is there, else between its neighbours.
+fn place_of(column: &StrColumn, ords: &Range<u64>, text: &str) -> tantivy::Result<u64> {
+    let mut full = String::new();
+    if ords.start < ords.end && ords.end != u64::MAX {
+        // All texts of the range have the same prefix, up to its zero character.
+        column.ord_to_str(ords.start, &mut full)?;
+        full.truncate(full.find('\0').map_or(0, |zero| zero + 1));
+    }
+    full.push_str(text);
+    let bytes = full.as_bytes();
+    Ok(match column.dictionary().term_ord(bytes)? {
+        Some(ord) => between(ord),
+        None => 2 * ord_from(column, bytes)?,
+    })
+}
+
+/// The ordinal of the first text of a dictionary that is not less than this.
+fn ord_from(column: &StrColumn, text: &[u8]) -> tantivy::Result<u64> {
+    let (from, _) = column
+        .dictionary()
+        .term_bounds_to_ord(Bound::Included(text), Bound::Unbounded)?;
+    Ok(match from {
+        Bound::Included(ord) => ord,
+        Bound::Excluded(ord) => ord + 1,
+        Bound::Unbounded => 0,
+    })
+}
+
+/// Ordinals become odd, so that even numbers lie between them.
+fn between(ord: u64) -> u64 {
+    2 * ord + 1
+}
+
+fn unsigned(value: i64) -> u64 {
+    value.cast_unsigned() ^ (1 << 63)
+}
+
+fn signed(rank: u64) -> i64 {
+    (rank ^ (1 << 63)).cast_signed()
 }
 
 /// Turns a rank that grows with the value into one that grows towards the front, and back.

@@ -1,17 +1,17 @@
 //! Applying, replacing, deleting, and what is returned.
 
 use oip_index::index::{DID_BYTES_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_NESTING_MAX};
-use oip_index::{Index, IndexOp, Query, RefusalReason};
+use oip_index::{Access, Index, Query, RefusalReason};
 use serde_json::{Value, json};
 
-use super::corpus::{delete, document, named, records, upsert, with_data};
+use super::corpus::{delete, document, named, records, upsert, whole, with_data};
 use super::{apply, dids, found};
 
 pub(crate) fn an_empty_index_answers(index: &dyn Index) {
     assert_eq!(index.cursor().unwrap(), 0);
     assert_eq!(index.search(&Query::default()).unwrap(), Default::default());
     assert_eq!(index.count(&Query::by_text("x")).unwrap(), 0);
-    assert_eq!(index.record_types().unwrap(), []);
+    assert_eq!(index.record_types(&Access::public()).unwrap(), []);
     apply(index, &[delete("did:gun:none")], 1);
     apply(index, &[], 2);
     assert_eq!(index.cursor().unwrap(), 2);
@@ -21,10 +21,7 @@ pub(crate) fn what_is_applied_is_found_and_returned_exactly(index: &dyn Index) {
     let mut batch = records();
     // Text compared, not values: member order and number text count.
     let edges = r#"{"data":{"z":1,"a":[[],{},[{"k":null}]],"0":0.0,"n":[1e21,-0.0,0.1,5e-324,1.7976931348623157e308,9007199254740993,18446744073709551615],"s":"\u0000\n\"\\ 𐀀 \uffff","":"empty key","a/b~c.d":true},"oip":{},"meta":{}}"#;
-    batch.push(IndexOp::Upsert {
-        did: "did:gun:edges".into(),
-        document: serde_json::from_str(edges).unwrap(),
-    });
+    batch.push(whole("did:gun:edges", serde_json::from_str(edges).unwrap()));
     apply(index, &batch, 7);
     assert_eq!(index.count(&Query::default()).unwrap(), batch.len() as u64);
     for op in &batch {
@@ -54,7 +51,7 @@ pub(crate) fn an_upsert_replaces(index: &dyn Index) {
     assert_eq!(found(index, "second"), ["did:gun:a"]);
     assert_eq!(index.count(&Query::default()).unwrap(), 2);
     assert_eq!(
-        index.record_types().unwrap(),
+        index.record_types(&Access::public()).unwrap(),
         [("note".into(), 1), ("post".into(), 1)]
     );
 }
@@ -69,7 +66,10 @@ pub(crate) fn a_delete_removes_and_may_be_repeated(index: &dyn Index) {
         apply(index, &[delete("did:gun:a")], cursor);
         assert_eq!(found(index, "word"), ["did:gun:b"]);
         assert_eq!(index.count(&Query::by_did("did:gun:a")).unwrap(), 0);
-        assert_eq!(index.record_types().unwrap(), [("post".into(), 1)]);
+        assert_eq!(
+            index.record_types(&Access::public()).unwrap(),
+            [("post".into(), 1)]
+        );
     }
     apply(index, &[named("did:gun:a", "word again")], 4);
     assert_eq!(found(index, "word"), ["did:gun:a", "did:gun:b"]);
@@ -140,10 +140,7 @@ pub(crate) fn odd_documents_are_taken(index: &dyn Index) {
     let batch: Vec<_> = odd
         .iter()
         .enumerate()
-        .map(|(number, document)| IndexOp::Upsert {
-            did: format!("did:gun:{number:02}"),
-            document: document.clone(),
-        })
+        .map(|(number, document)| whole(&format!("did:gun:{number:02}"), document.clone()))
         .collect();
     apply(index, &batch, 1);
     let expected: Vec<_> = (5..=9)
@@ -158,10 +155,7 @@ pub(crate) fn odd_documents_are_taken(index: &dyn Index) {
 pub(crate) fn what_can_t_be_taken_is_named_and_holds_up_nothing(index: &dyn Index) {
     let long_did = "x".repeat(DID_BYTES_MAX + 1);
     let nested = |levels: usize| (1..levels).fold(json!([]), |inner, _| json!([inner]));
-    let deep = |did: &str, levels: usize| IndexOp::Upsert {
-        did: did.into(),
-        document: nested(levels),
-    };
+    let deep = |did: &str, levels: usize| whole(did, nested(levels));
     let huge = |bytes: usize| {
         let frame = document(&with_data("", json!(""), json!({})))
             .to_string()
@@ -236,12 +230,9 @@ pub(crate) fn clear_forgets_everything(index: &dyn Index) {
 
 /// Every document, by DID.
 fn everything() -> Query {
-    use oip_index::{Direction, SortField, SortKey};
+    use oip_index::{Direction, FieldPath, SortKey};
     Query {
-        sort: vec![SortKey {
-            field: SortField::Did,
-            direction: Direction::Ascending,
-        }],
+        sort: vec![SortKey::field(FieldPath::did(), Direction::Ascending)],
         limit: 1_000,
         ..Query::default()
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use oip_index::IndexOp;
+use oip_index::{Envelope, IndexOp, Readers, Version};
 use serde_json::{Value, json};
 
 /// A document with this `data.basic` and `oip`.
@@ -13,11 +13,33 @@ pub(crate) fn upsert(did: &str, basic: Value, oip: Value) -> IndexOp {
 
 /// A document with this `data` and `oip`.
 pub(crate) fn with_data(did: &str, data: Value, oip: Value) -> IndexOp {
+    whole(did, json!({ "data": data, "oip": oip, "meta": null }))
+}
+
+/// This very document, for everybody to see.
+pub(crate) fn whole(did: &str, document: Value) -> IndexOp {
     IndexOp::Upsert {
         did: did.to_owned(),
-        document: json!({ "data": data, "oip": oip, "meta": null }),
+        document,
+        envelope: public(),
     }
 }
+
+/// What is known of a document that everybody may see.
+pub(crate) fn public() -> Envelope {
+    Envelope {
+        readers: Readers::Public,
+        version: VERSION,
+        node: None,
+    }
+}
+
+/// The version of documents of which no case looks at the version.
+pub(crate) const VERSION: Version = Version {
+    indexed_at_ms: 1_768_903_200_000,
+    revision: 0,
+    digest: [7; 32],
+};
 
 /// A document that is only a name.
 pub(crate) fn named(did: &str, name: &str) -> IndexOp {
@@ -32,6 +54,7 @@ pub(crate) fn named(did: &str, name: &str) -> IndexOp {
 pub(crate) fn delete(did: &str) -> IndexOp {
     IndexOp::Delete {
         did: did.to_owned(),
+        version: VERSION,
     }
 }
 
@@ -39,7 +62,7 @@ pub(crate) fn delete(did: &str) -> IndexOp {
 pub(crate) fn document(op: &IndexOp) -> &Value {
     match op {
         IndexOp::Upsert { document, .. } => document,
-        IndexOp::Delete { did } => panic!("{did} is a deletion"),
+        IndexOp::Delete { did, .. } => panic!("{did} is a deletion"),
     }
 }
 

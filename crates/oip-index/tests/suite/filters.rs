@@ -1,6 +1,8 @@
 //! Exact filters and counts.
 
-use oip_index::{Index, IndexOp, MatchMode, Query};
+use std::ops::Bound;
+
+use oip_index::{Access, Condition, FieldPath, Index, IndexOp, MatchMode, Position, Query};
 use serde_json::json;
 
 use super::corpus::{records, upsert};
@@ -56,10 +58,7 @@ pub(crate) fn record_types_are_exact_alternatives(index: &dyn Index) {
             vec!["did:arweave:d", "did:gun:a", "urn:e"],
         ),
     ] {
-        let query = Query {
-            record_type: strings(types),
-            ..Query::default()
-        };
+        let query = Query::of(Condition::record_types(types.iter().copied()));
         assert_eq!(sorted(index, &query), expected, "{types:?}");
     }
 }
@@ -74,10 +73,10 @@ pub(crate) fn creators_are_exact_alternatives(index: &dyn Index) {
             vec!["did:arweave:d", "did:gun:b", "urn:e"],
         ),
     ] {
-        let query = Query {
-            creator: strings(creators),
-            ..Query::default()
-        };
+        let query = Query::of(Condition::exact(
+            FieldPath::creator(),
+            creators.iter().copied(),
+        ));
         assert_eq!(sorted(index, &query), expected, "{creators:?}");
     }
 }
@@ -106,11 +105,10 @@ pub(crate) fn tags_are_exact_and_any_or_all(index: &dyn Index) {
         ),
     ] {
         for (tags_mode, expected) in [(MatchMode::Any, any), (MatchMode::All, all)] {
-            let query = Query {
+            let query = Query::of(Condition::Tags {
                 tags: strings(tags),
-                tags_mode,
-                ..Query::default()
-            };
+                mode: tags_mode,
+            });
             assert_eq!(sorted(index, &query), expected, "{tags:?} {tags_mode:?}");
         }
     }
@@ -134,11 +132,20 @@ pub(crate) fn storage_is_the_method_of_the_did(index: &dyn Index) {
         ("gu", vec![]),
         ("irys", vec![]),
     ] {
-        let query = Query {
-            storage: Some(storage.into()),
-            ..Query::default()
-        };
+        let query = Query::of(Condition::Storage(storage.into()));
         assert_eq!(sorted(index, &query), expected, "{storage}");
+    }
+}
+
+fn stamped_within(from: Option<i64>, to: Option<i64>) -> Condition {
+    let bound = |ms: Option<i64>| match ms {
+        Some(ms) => Bound::Included(ms.to_string()),
+        None => Bound::Unbounded,
+    };
+    Condition::Range {
+        field: FieldPath::indexed_at(),
+        from: bound(from),
+        to: bound(to),
     }
 }
 
@@ -165,61 +172,34 @@ pub(crate) fn dates_are_a_closed_range(index: &dyn Index) {
         (Some(1_768_903_200_000), None, vec!["d"]),
         (Some(1_768_903_200_001), None, vec![]),
     ] {
-        let query = Query {
-            indexed_from_ms: from,
-            indexed_to_ms: to,
-            ..Query::default()
-        };
+        let query = Query::of(stamped_within(from, to));
         assert_eq!(sorted(index, &query), expected, "{from:?} to {to:?}");
     }
 }
 
 pub(crate) fn filters_and_text_must_all_hold(index: &dyn Index) {
     apply(index, &shelf(), 1);
-    let query = Query {
-        record_type: strings(&["post", "Post", "conversationSession"]),
-        creator: strings(&["did:key:Alice"]),
-        tags: strings(&["sea", "boat"]),
-        storage: Some("gun".into()),
-        ..Query::by_text("thing")
-    };
+    let condition = Condition::All(vec![
+        Condition::record_types(["post", "Post", "conversationSession"]),
+        Condition::exact(FieldPath::creator(), ["did:key:Alice"]),
+        Condition::Tags {
+            tags: strings(&["sea", "boat"]),
+            mode: MatchMode::Any,
+        },
+        Condition::Storage("gun".into()),
+        Condition::text("thing"),
+    ]);
+    let query = Query::of(condition.clone());
     assert_eq!(sorted(index, &query), ["did:gun:a", "did:gun:c"]);
-    assert_eq!(
-        index
-            .count(&Query {
-                did: Some("did:gun:c".into()),
-                ..query.clone()
-            })
-            .unwrap(),
-        1
-    );
-    assert_eq!(
-        index
-            .count(&Query {
-                did: Some("did:gun:b".into()),
-                ..query.clone()
-            })
-            .unwrap(),
-        0
-    );
-    assert_eq!(
-        index
-            .count(&Query {
-                text: Some("nothing".into()),
-                ..query.clone()
-            })
-            .unwrap(),
-        0
-    );
-    assert_eq!(
-        index
-            .count(&Query {
-                indexed_from_ms: Some(0),
-                ..query
-            })
-            .unwrap(),
-        0
-    );
+    for (more, expected) in [
+        (Condition::did("did:gun:c"), 1),
+        (Condition::did("did:gun:b"), 0),
+        (Condition::text("nothing"), 0),
+        (stamped_within(Some(0), None), 0),
+    ] {
+        let query = Query::of(condition.clone().and(more.clone()));
+        assert_eq!(index.count(&query).unwrap(), expected, "{more:?}");
+    }
 }
 
 pub(crate) fn counts_follow_the_query(index: &dyn Index) {
@@ -235,14 +215,11 @@ pub(crate) fn counts_follow_the_query(index: &dyn Index) {
     assert_eq!((page.total, page.hits.len()), (total, 0));
     let one = Query {
         limit: 1,
-        offset: 3,
+        position: Position::Offset(3),
         ..Query::default()
     };
     assert_eq!(index.count(&one).unwrap(), total);
-    let typed = Query {
-        record_type: strings(&["exercise"]),
-        ..Query::default()
-    };
+    let typed = Query::of(Condition::record_types(["exercise"]));
     assert_eq!(index.count(&typed).unwrap(), 1);
 }
 
@@ -260,7 +237,7 @@ pub(crate) fn record_types_are_counted(index: &dyn Index) {
         ("conversationSession", 1),
         ("post", 1),
     ]);
-    assert_eq!(index.record_types().unwrap(), expected);
+    assert_eq!(index.record_types(&Access::public()).unwrap(), expected);
     apply(
         index,
         &[
@@ -275,5 +252,5 @@ pub(crate) fn record_types_are_counted(index: &dyn Index) {
         ("Post", 1),
         ("conversationSession", 1),
     ]);
-    assert_eq!(index.record_types().unwrap(), expected);
+    assert_eq!(index.record_types(&Access::public()).unwrap(), expected);
 }

@@ -1,24 +1,33 @@
 //! Sorting and paging.
 
-use oip_index::query::{FILTER_VALUES_MAX, PAGE_HITS_MAX, RESULT_WINDOW_MAX, SORT_KEYS_MAX};
-use oip_index::{Direction, Index, IndexError, IndexOp, Query, QueryError, SortField, SortKey};
+use oip_index::condition::{CONDITION_DEPTH_MAX, CONDITIONS_MAX, VALUES_MAX};
+use oip_index::query::{PAGE_HITS_MAX, RESULT_WINDOW_MAX, SORT_KEYS_MAX};
+use oip_index::{
+    Condition, Direction, FieldPath, Index, IndexError, IndexOp, MatchMode, Position, Query,
+    QueryError, SortBy, SortKey,
+};
 use serde_json::json;
 
 use super::corpus::{named, upsert};
 use super::{apply, dids};
 
-const FIELDS: [SortField; 6] = [
-    SortField::Relevance,
-    SortField::IndexedAt,
-    SortField::Date,
-    SortField::RecordType,
-    SortField::Name,
-    SortField::Did,
-];
+fn orders() -> Vec<SortBy> {
+    let fields = [
+        FieldPath::indexed_at(),
+        FieldPath::date(),
+        FieldPath::record_type(),
+        FieldPath::name(),
+        FieldPath::did(),
+    ];
+    std::iter::once(SortBy::Relevance)
+        .chain(fields.into_iter().map(SortBy::Field))
+        .collect()
+}
+
 const DIRECTIONS: [Direction; 2] = [Direction::Ascending, Direction::Descending];
 
-fn by(field: SortField, direction: Direction) -> SortKey {
-    SortKey { field, direction }
+fn by(field: FieldPath, direction: Direction) -> SortKey {
+    SortKey::field(field, direction)
 }
 
 /// A thousand documents with many equal values, put in as a few batches and many small ones.
@@ -44,14 +53,17 @@ fn thousand(index: &dyn Index) -> Vec<String> {
 
 pub(crate) fn pages_have_no_gaps_and_no_repeats_under_any_order(index: &dyn Index) {
     let all = thousand(index);
-    for field in FIELDS {
+    for by in orders() {
         for direction in DIRECTIONS {
             let mut seen = Vec::new();
             for page in 0..8 {
                 let query = Query {
-                    sort: vec![by(field, direction)],
+                    sort: vec![SortKey {
+                        by: by.clone(),
+                        direction,
+                    }],
                     limit: 137,
-                    offset: page * 137,
+                    position: Position::Offset(page * 137),
                     ..Query::by_text("name")
                 };
                 let page = index.search(&query).unwrap();
@@ -59,13 +71,16 @@ pub(crate) fn pages_have_no_gaps_and_no_repeats_under_any_order(index: &dyn Inde
                 seen.extend(page.hits.into_iter().map(|hit| hit.did));
             }
             let whole = Query {
-                sort: vec![by(field, direction)],
+                sort: vec![SortKey {
+                    by: by.clone(),
+                    direction,
+                }],
                 limit: 1_000,
                 ..Query::by_text("name")
             };
-            assert_eq!(seen, dids(index, &whole), "{field:?} {direction:?}");
+            assert_eq!(seen, dids(index, &whole), "{by:?} {direction:?}");
             seen.sort();
-            assert_eq!(seen, all, "{field:?} {direction:?}");
+            assert_eq!(seen, all, "{by:?} {direction:?}");
         }
     }
 }
@@ -93,10 +108,10 @@ pub(crate) fn missing_values_come_last_in_both_directions(index: &dyn Index) {
         apply(index, std::slice::from_ref(op), cursor as u64);
     }
     for (field, ascending) in [
-        (SortField::IndexedAt, ["did:gun:1", "did:gun:2"]),
-        (SortField::Date, ["did:gun:2", "did:gun:1"]),
-        (SortField::RecordType, ["did:gun:1", "did:gun:2"]),
-        (SortField::Name, ["did:gun:2", "did:gun:1"]),
+        (FieldPath::indexed_at(), ["did:gun:1", "did:gun:2"]),
+        (FieldPath::date(), ["did:gun:2", "did:gun:1"]),
+        (FieldPath::record_type(), ["did:gun:1", "did:gun:2"]),
+        (FieldPath::name(), ["did:gun:2", "did:gun:1"]),
     ] {
         let [first, second] = ascending;
         for (direction, head) in DIRECTIONS
@@ -104,7 +119,7 @@ pub(crate) fn missing_values_come_last_in_both_directions(index: &dyn Index) {
             .zip([[first, second], [second, first]])
         {
             let query = Query {
-                sort: vec![by(field, direction)],
+                sort: vec![by(field.clone(), direction)],
                 ..Query::default()
             };
             let expected = [head[0], head[1], "did:gun:3", "did:gun:4"];
@@ -117,9 +132,9 @@ pub(crate) fn later_keys_break_ties(index: &dyn Index) {
     thousand(index);
     let query = Query {
         sort: vec![
-            by(SortField::RecordType, Direction::Descending),
-            by(SortField::Date, Direction::Ascending),
-            by(SortField::IndexedAt, Direction::Descending),
+            by(FieldPath::record_type(), Direction::Descending),
+            by(FieldPath::date(), Direction::Ascending),
+            by(FieldPath::indexed_at(), Direction::Descending),
         ],
         limit: 1_000,
         ..Query::default()
@@ -165,7 +180,7 @@ pub(crate) fn names_sort_without_case(index: &dyn Index) {
         );
     }
     let query = Query {
-        sort: vec![by(SortField::Name, Direction::Ascending)],
+        sort: vec![by(FieldPath::name(), Direction::Ascending)],
         ..Query::default()
     };
     let expected: Vec<_> = (0..names.len())
@@ -199,7 +214,10 @@ pub(crate) fn the_default_order_is_newest_first_or_best_first(index: &dyn Index)
     let newest = index.search(&Query::default()).unwrap();
     assert!(newest.hits.iter().all(|hit| hit.score.is_none()));
     let worst_first = Query {
-        sort: vec![by(SortField::Relevance, Direction::Ascending)],
+        sort: vec![SortKey {
+            by: SortBy::Relevance,
+            direction: Direction::Ascending,
+        }],
         ..Query::by_text("kite")
     };
     let page = index.search(&worst_first).unwrap();
@@ -211,7 +229,7 @@ pub(crate) fn a_page_past_the_end_is_empty_and_still_counts(index: &dyn Index) {
     thousand(index);
     for (offset, expected) in [(995, 5), (1_000, 0), (50_000, 0)] {
         let query = Query {
-            offset,
+            position: Position::Offset(offset),
             ..Query::default()
         };
         let page = index.search(&query).unwrap();
@@ -228,7 +246,7 @@ pub(crate) fn limits_are_errors_that_name_themselves(index: &dyn Index) {
     let page = |limit, offset| {
         refused(Query {
             limit,
-            offset,
+            position: Position::Offset(offset),
             ..Query::default()
         })
     };
@@ -254,7 +272,7 @@ pub(crate) fn limits_are_errors_that_name_themselves(index: &dyn Index) {
     ));
     let sorted = |keys| {
         refused(Query {
-            sort: vec![by(SortField::Name, Direction::Ascending); keys],
+            sort: vec![by(FieldPath::name(), Direction::Ascending); keys],
             ..Query::default()
         })
     };
@@ -267,18 +285,37 @@ pub(crate) fn limits_are_errors_that_name_themselves(index: &dyn Index) {
         })
     );
     let tagged = |tags| {
-        refused(Query {
+        refused(Query::of(Condition::Tags {
             tags: vec!["x".into(); tags],
-            ..Query::default()
-        })
+            mode: MatchMode::Any,
+        }))
     };
-    assert_eq!(tagged(FILTER_VALUES_MAX), None);
+    assert_eq!(tagged(VALUES_MAX), None);
     assert_eq!(
-        tagged(FILTER_VALUES_MAX + 1),
+        tagged(VALUES_MAX + 1),
         Some(QueryError::TooManyValues {
             filter: "tags",
-            asked: FILTER_VALUES_MAX + 1,
-            max: FILTER_VALUES_MAX
+            asked: VALUES_MAX + 1,
+            max: VALUES_MAX
+        })
+    );
+    let nested = |levels| {
+        let nest = |inner, _| Condition::Not(Box::new(inner));
+        refused(Query::of((1..levels).fold(Condition::Everything, nest)))
+    };
+    assert_eq!(nested(CONDITION_DEPTH_MAX), None);
+    assert_eq!(
+        nested(CONDITION_DEPTH_MAX + 1),
+        Some(QueryError::TooNested {
+            max: CONDITION_DEPTH_MAX
+        })
+    );
+    let many = |parts| refused(Query::of(Condition::All(vec![Condition::text("x"); parts])));
+    assert_eq!(many(CONDITIONS_MAX - 1), None);
+    assert_eq!(
+        many(CONDITIONS_MAX),
+        Some(QueryError::TooManyConditions {
+            max: CONDITIONS_MAX
         })
     );
 }

@@ -1,6 +1,6 @@
 //! Full text.
 
-use oip_index::{Index, LastWord, MatchMode, Query};
+use oip_index::{Condition, Index, LastWord, MatchMode, Query, Text};
 use serde_json::{Value, json};
 
 use super::corpus::{document, named, records, upsert, with_data};
@@ -145,10 +145,10 @@ pub(crate) fn all_words_must_occur_unless_any_is_asked_for(index: &dyn Index) {
     ];
     apply(index, &batch, 1);
     assert_eq!(found(index, "boat RED boat"), ["did:gun:both"]);
-    let any = Query {
-        match_mode: MatchMode::Any,
-        ..Query::by_text("boat red purple")
-    };
+    let any = Query::of(Condition::Text(Text {
+        mode: MatchMode::Any,
+        ..Text::new("boat red purple")
+    }));
     let found = dids(index, &any);
     assert_eq!((found.len(), found[0].as_str()), (3, "did:gun:both"));
 }
@@ -192,11 +192,11 @@ pub(crate) fn no_text_is_an_error(index: &dyn Index) {
     ] {
         for match_mode in [MatchMode::All, MatchMode::Any] {
             for last_word in [LastWord::Whole, LastWord::Prefix] {
-                let query = Query {
-                    match_mode,
+                let query = Query::of(Condition::Text(Text {
+                    mode: match_mode,
                     last_word,
-                    ..Query::by_text(text)
-                };
+                    ..Text::new(text)
+                }));
                 let page = index.search(&query).unwrap();
                 assert_eq!(page.total, index.count(&query).unwrap(), "{text:?}");
             }
@@ -245,10 +245,10 @@ pub(crate) fn the_last_word_can_stand_for_its_beginning(index: &dyn Index) {
     ];
     apply(index, &batch, 1);
     let prefix = |text: &str| {
-        let query = Query {
+        let query = Query::of(Condition::Text(Text {
             last_word: LastWord::Prefix,
-            ..Query::by_text(text)
-        };
+            ..Text::new(text)
+        }));
         let mut found = dids(index, &query);
         let first = found.first().cloned();
         found.sort();

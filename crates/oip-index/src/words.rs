@@ -6,26 +6,29 @@
 //! written without spaces every character is a word, as Elasticsearch's standard
 //! analyzer has it for Han and Hiragana; so are emoji.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use tantivy::tokenizer::{AsciiFoldingFilter, TextAnalyzer, Token, TokenStream, Tokenizer};
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// The name that the schema knows this analysis by. It changes when the analysis does.
-pub(super) const ANALYZER: &str = "oip_words_1";
+pub(crate) const ANALYZER: &str = "oip_words_1";
 
 /// A word is cut after so many bytes: keys and base64 in strings must not blow up the
 /// dictionary, and are still found, since queries are cut alike.
-pub(super) const WORD_BYTES_MAX: usize = 128;
+pub(crate) const WORD_BYTES_MAX: usize = 128;
 
 /// The whole analysis: cut into words, then fold Latin letters to ASCII.
-pub(super) fn analyzer() -> TextAnalyzer {
+pub(crate) fn analyzer() -> TextAnalyzer {
     TextAnalyzer::builder(Words::default())
         .filter(AsciiFoldingFilter)
         .build()
 }
 
 /// The distinct words of a text in order of appearance, at most `max` of them.
-pub(super) fn distinct(text: &str, max: usize) -> Vec<String> {
+pub(crate) fn distinct(text: &str, max: usize) -> Vec<String> {
     let mut analyzer = analyzer();
     let mut stream = analyzer.token_stream(text);
     let mut words: Vec<String> = Vec::new();
@@ -34,6 +37,37 @@ pub(super) fn distinct(text: &str, max: usize) -> Vec<String> {
         if !words.contains(word) {
             words.push(word.clone());
         }
+    }
+    words
+}
+
+/// The form of a text that words are cut from: Unicode's compatibility composition.
+pub(crate) fn composed(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.nfkc().collect()),
+    }
+}
+
+/// All words of a composed text, in order, with where they stand in bytes.
+pub(crate) fn placed(composed: &str) -> Vec<(String, Range<usize>)> {
+    let mut analyzer = analyzer();
+    let mut stream = analyzer.token_stream(composed);
+    let mut words = Vec::new();
+    while stream.advance() {
+        let token = stream.token();
+        words.push((token.text.clone(), token.offset_from..token.offset_to));
+    }
+    words
+}
+
+/// All words of a text in order, repeated ones too, at most `max` of them.
+pub(crate) fn sequence(text: &str, max: usize) -> Vec<String> {
+    let mut analyzer = analyzer();
+    let mut stream = analyzer.token_stream(text);
+    let mut words = Vec::new();
+    while words.len() < max && stream.advance() {
+        words.push(stream.token().text.clone());
     }
     words
 }
