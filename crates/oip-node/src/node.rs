@@ -574,7 +574,8 @@ impl Node {
     /// What a user may see beside public records: what names his key, or is wrapped for his encryption key.
     pub async fn access_of(&self, public_key: &str) -> Access {
         let mut tokens = std::collections::BTreeSet::from([vault::reader_token(public_key)]);
-        if let Ok(found) = self.inner.statements.find(public_key).await {
+        // From what is here: a search waits for no peer.
+        if let Ok(found) = self.inner.statements.here().find(public_key).await {
             tokens.extend(found.iter().map(|found| vault::key_token(&found.key.id())));
         }
         Access::Readers(tokens)

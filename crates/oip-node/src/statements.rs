@@ -264,6 +264,14 @@ impl Statements {
         Ok(value.map(|(state, value)| Entry { key, state, value }))
     }
 
+    /// The same without asking any peer.
+    pub(crate) fn here(&self) -> Self {
+        Self {
+            peers: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// The keys that a name leads to: one of a node or user, those of an organization's members.
     pub(crate) async fn find(&self, name: &str) -> Result<Vec<Found>, RecipientError> {
         match Name::read(name).ok_or_else(|| RecipientError::NotAName(name.to_owned()))? {
@@ -515,8 +523,7 @@ impl Statements {
             }
             let answers = async { while asked.join_next().await.is_some() {} };
             let _ = tokio::time::timeout_at(until, answers).await;
-            let (none_yet, _) = (self.store.value(soul, &key), ());
-            if matches!(none_yet, Ok(None)) {
+            if matches!(self.store.value(soul, &key), Ok(None)) {
                 tokio::time::sleep(ASK_AGAIN).await;
             }
         }

@@ -17,7 +17,8 @@ use utoipa_axum::routes;
 
 use super::error::ApiError;
 use super::routes::{
-    delete_record, description, gun_relay, health, metrics, new_record, record_types, records, sync,
+    access, delete_record, description, gun_relay, health, keys, metrics, new_record, record_types,
+    records, sync,
 };
 use super::state::ApiState;
 use crate::http::{in_time, in_turn};
@@ -83,6 +84,10 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(records::records))
         .routes(routes!(record_types::record_types))
         .routes(routes!(delete_record::delete_record))
+        .routes(routes!(access::change_access))
+        .routes(routes!(keys::keys))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::audit))
         .routes(routes!(health::health))
         .routes(routes!(health::gun_sync))
         .routes(routes!(metrics::metrics))

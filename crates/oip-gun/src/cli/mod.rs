@@ -3,12 +3,14 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (the message
 //! names the cure), 2 wrong usage, 130 stopped by a second signal.
 
+mod access;
 mod connection;
 mod delete;
 mod demo;
 mod failure;
 mod get;
 mod inputs;
+mod keys;
 mod migrate;
 mod output;
 mod publish;
@@ -69,6 +71,12 @@ enum Verb {
     Status(status::StatusArgs),
     Sync(sync::SyncArgs),
     Delete(delete::DeleteArgs),
+    /// Let more readers open a private record
+    Share(access::AccessArgs),
+    /// Seal a private record anew for fewer readers
+    Revoke(access::AccessArgs),
+    Keys(keys::KeysArgs),
+    Audit(keys::AuditArgs),
     Migrate(migrate::MigrateArgs),
 }
 
@@ -108,6 +116,10 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Status(args) => status::run(args, output).await,
         Verb::Sync(args) => sync::run(args, output).await,
         Verb::Delete(args) => delete::run(args, output).await,
+        Verb::Share(args) => access::run(args, access::Change::Share, output).await,
+        Verb::Revoke(args) => access::run(args, access::Change::Revoke, output).await,
+        Verb::Keys(args) => keys::run(args, output).await,
+        Verb::Audit(args) => keys::audit(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
     }
 }

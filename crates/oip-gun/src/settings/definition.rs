@@ -48,6 +48,16 @@ pub enum Setting {
     NodeIdOverride,
     /// Whether records that say nothing about access are private.
     DefaultPrivacy,
+    /// Whether private records are sealed, or refused.
+    EnableEncryption,
+    /// Whether records that others sealed to this node are opened.
+    SyncPrivate,
+    /// Whether records that others sealed to this node are opened (the origin's other name for it).
+    DecryptForeign,
+    /// The encryption key, from a secret store.
+    EncryptionKey,
+    /// The secret that users' tokens are signed with.
+    JwtSecret,
     /// Arweave wallet (JWK) to sign records with.
     WalletFile,
     /// Which record types are synced and indexed.
@@ -60,7 +70,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::DataDir,
         Self::ApiBind,
         Self::ApiPort,
@@ -83,6 +93,11 @@ impl Setting {
         Self::RegistryRoot,
         Self::NodeIdOverride,
         Self::DefaultPrivacy,
+        Self::EnableEncryption,
+        Self::SyncPrivate,
+        Self::DecryptForeign,
+        Self::EncryptionKey,
+        Self::JwtSecret,
         Self::WalletFile,
         Self::TypeMode,
         Self::TypeWhitelist,
@@ -115,6 +130,11 @@ impl Setting {
             Self::RegistryRoot => "registry.root",
             Self::NodeIdOverride => "registry.node_id",
             Self::DefaultPrivacy => "records.default_privacy",
+            Self::EnableEncryption => "private.enabled",
+            Self::SyncPrivate => "private.sync",
+            Self::DecryptForeign => "private.decrypt_foreign",
+            Self::EncryptionKey => "private.encryption_key",
+            Self::JwtSecret => "api.jwt_secret",
             Self::WalletFile => "records.wallet_file",
             Self::TypeMode => "records.index_mode",
             Self::TypeWhitelist => "records.index_whitelist",
@@ -148,6 +168,11 @@ impl Setting {
             Self::RegistryRoot => "GUN_REGISTRY_ROOT",
             Self::NodeIdOverride => "GUN_NODE_ID_OVERRIDE",
             Self::DefaultPrivacy => "GUN_DEFAULT_PRIVACY",
+            Self::EnableEncryption => "GUN_ENABLE_ENCRYPTION",
+            Self::SyncPrivate => "GUN_SYNC_PRIVATE_RECORDS",
+            Self::DecryptForeign => "GUN_DECRYPT_FOREIGN_RECORDS",
+            Self::EncryptionKey => "GUN_NODE_ENCRYPTION_KEY",
+            Self::JwtSecret => "JWT_SECRET",
             Self::WalletFile => "WALLET_FILE",
             Self::TypeMode => "RECORD_TYPE_INDEX_MODE",
             Self::TypeWhitelist => "RECORD_TYPE_INDEX_WHITELIST",
@@ -183,6 +208,11 @@ impl Setting {
             | Self::PublicBytes
             | Self::ExternalPeers
             | Self::DefaultPrivacy
+            | Self::EnableEncryption
+            | Self::SyncPrivate
+            | Self::DecryptForeign
+            | Self::EncryptionKey
+            | Self::JwtSecret
             | Self::TypeMode
             | Self::TypeWhitelist
             | Self::TypeBlacklist => None,

@@ -18,6 +18,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         sync,
         registry,
         records,
+        private,
     } = form;
     let given = [
         (Setting::DataDir, data_dir),
@@ -42,6 +43,11 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         (Setting::RegistryRoot, registry.root),
         (Setting::NodeIdOverride, registry.node_id),
         (Setting::DefaultPrivacy, records.default_privacy),
+        (Setting::EnableEncryption, private.enabled),
+        (Setting::SyncPrivate, private.sync),
+        (Setting::DecryptForeign, private.decrypt_foreign),
+        (Setting::EncryptionKey, private.encryption_key),
+        (Setting::JwtSecret, api.jwt_secret),
         (Setting::WalletFile, records.wallet_file),
         (Setting::TypeMode, records.index_mode),
         (Setting::TypeWhitelist, records.index_whitelist),
@@ -80,6 +86,8 @@ struct Form {
     registry: Registry,
     #[serde(default)]
     records: Records,
+    #[serde(default)]
+    private: Private,
 }
 
 #[derive(Deserialize, Default)]
@@ -88,6 +96,7 @@ struct Api {
     bind: Option<Scalar>,
     port: Option<Scalar>,
     admin_token: Option<Scalar>,
+    jwt_secret: Option<Scalar>,
     disable_gun_relay: Option<Scalar>,
 }
 
@@ -120,6 +129,15 @@ struct Sync {
 struct Registry {
     root: Option<Scalar>,
     node_id: Option<Scalar>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Private {
+    enabled: Option<Scalar>,
+    sync: Option<Scalar>,
+    decrypt_foreign: Option<Scalar>,
+    encryption_key: Option<Scalar>,
 }
 
 #[derive(Deserialize, Default)]

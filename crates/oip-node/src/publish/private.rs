@@ -39,6 +39,11 @@ pub enum PrivateError {
         "the record asks for privacy by {0}, and this node seals nothing (GUN_ENABLE_ENCRYPTION=false): nothing of it was written"
     )]
     SealingOff(privacy::Reason),
+    /// Nobody in particular asks for it.
+    #[error(
+        "the record asks for privacy by {0}, and private records are published with a token only: send the admin token, or a user's"
+    )]
+    NeedsToken(privacy::Reason),
     /// Data and request contradict each other.
     #[error(
         "the record's access control and the request's give different values for `{0}`: give it once"
@@ -89,6 +94,7 @@ impl PrivateError {
     pub fn label(&self) -> &'static str {
         match self {
             Self::SealingOff(_) => "encryption-off",
+            Self::NeedsToken(_) => "token-missing",
             Self::Contradiction(_) => "contradiction",
             Self::Recipient(error) => error.label(),
             Self::Seal(_) => "not-sealed",
@@ -127,6 +133,8 @@ pub struct AccessChanged {
 /// Who changes a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
+    /// A program of this machine without a token: public records only.
+    Anyone,
     /// The node's operator.
     Operator,
     /// The user with this key, who must own it.
@@ -137,6 +145,7 @@ impl Owner {
     /// Who it is, for the audit trail.
     fn label(&self) -> String {
         match self {
+            Self::Anyone => "anyone".to_owned(),
             Self::Operator => "operator".to_owned(),
             Self::User(key) => vault::reader_token(key),
         }
@@ -168,6 +177,7 @@ impl Publisher {
             return Ok(());
         };
         let data = match self.vault.read(held) {
+            Ok(Shown::Public(_)) if *owner == Owner::Anyone => return Ok(()),
             Ok(Shown::Public(mut document)) => document["data"].take(),
             Ok(Shown::Opened(opened)) => opened.data,
             _ => Value::Null,
@@ -186,6 +196,9 @@ impl Publisher {
         reason: privacy::Reason,
         owner: &Owner,
     ) -> Result<Published, PublishError> {
+        if *owner == Owner::Anyone {
+            return Err(PrivateError::NeedsToken(reason).into());
+        }
         if self.sealing == Sealing::Off {
             return Err(PrivateError::SealingOff(reason).into());
         }
@@ -345,7 +358,11 @@ impl Publisher {
             return Err(PrivateError::TooMany.into());
         }
         let soul = did.soul().clone();
-        // Looked up before the record's turn is taken: peers may take seconds.
+        let held = self.store.record(&soul)?.filter(|row| !row.deleted);
+        let held = held.ok_or_else(|| PrivateError::Unknown(did.clone()))?;
+        // Before anything is looked up for somebody who may change nothing; and again in the record's turn,
+        // which is not held meanwhile: peers may take seconds.
+        self.check_owner(Some(&held), owner)?;
         let mut more = Vec::new();
         for name in &change.share {
             more.extend(
@@ -622,6 +639,7 @@ fn recipients_of(built: &Built) -> usize {
 
 fn owns(owner: &Owner, data: &Value) -> bool {
     match owner {
+        Owner::Anyone => false,
         Owner::Operator => true,
         Owner::User(key) => access::wish(data)
             .owner

@@ -17,6 +17,7 @@ mod quotas;
 mod refusals;
 mod restore;
 mod rollback;
+mod sealed;
 mod signing;
 mod support;
 mod two_nodes;

@@ -1,9 +1,11 @@
 //! The routes, one file per resource.
 
+pub(super) mod access;
 pub(super) mod delete_record;
 pub(super) mod description;
 pub(super) mod gun_relay;
 pub(super) mod health;
+pub(super) mod keys;
 pub(super) mod metrics;
 pub(super) mod new_record;
 pub(super) mod record_types;

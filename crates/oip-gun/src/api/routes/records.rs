@@ -9,8 +9,9 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use oip_index::query::{PAGE_HITS_DEFAULT, PAGE_HITS_MAX, RESULT_WINDOW_MAX};
-use oip_index::condition::Text;
-use oip_index::{Condition, Direction, MatchMode, Position, Query, SortBy, SortKey};
+use oip_index::{
+    Access, Condition, Direction, FieldPath, MatchMode, Position, Query, SortBy, SortKey, Text,
+};
 use oip_record::Did;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -108,9 +109,17 @@ pub(in super::super) async fn records(
 ) -> Result<Json<RecordsAnswer>, ApiError> {
     let parameters = Parameters::read(query.as_deref(), KNOWN)?;
     let page = number(&parameters, "page", 1, 1..=RESULT_WINDOW_MAX)?;
-    let query = understand(&parameters, page)?;
-    let (search_results, records) = find(&state, &query).await?;
+    let access = reader.access(&state).await;
+    let asked = Asked {
+        did: did(&parameters)?,
+        record_type: parameters.get("recordType").map(str::to_owned),
+        creator: parameters.get("creator_did_address").map(str::to_owned),
+        query: understand(&parameters, page, access.clone())?,
+    };
+    let (search_results, records) = find(&state, &asked).await?;
+    let query = &asked.query;
     let everything = Query {
+        access,
         limit: 0,
         ..Query::default()
     };
@@ -130,18 +139,35 @@ pub(in super::super) async fn records(
         total_pages: search_results.div_ceil(query.limit as u64),
         records,
         auth: Auth {
-            authenticated: reader == Reader::Admin,
-            user: Value::Null,
+            authenticated: reader != Reader::Anonymous,
+            user: reader.shown(),
         },
     }))
 }
 
-async fn find(state: &ApiState, query: &Query) -> Result<(u64, Vec<Arc<Value>>), ApiError> {
-    let needs_index = query.text().is_some() || !query.tags.is_empty();
-    match &query.did {
-        Some(did) if !needs_index => by_did(state, query, did).await,
+/// The query, and what of it a record read by its DID is held against.
+struct Asked {
+    did: Option<String>,
+    record_type: Option<String>,
+    creator: Option<String>,
+    query: Query,
+}
+
+async fn find(state: &ApiState, asked: &Asked) -> Result<(u64, Vec<Arc<Value>>), ApiError> {
+    // Words, tags and storage are the index's affair.
+    let needs_index = match &asked.query.condition {
+        Condition::All(all) => all.iter().any(|one| {
+            matches!(
+                one,
+                Condition::Text(_) | Condition::Tags { .. } | Condition::Storage(_)
+            )
+        }),
+        _ => false,
+    };
+    match &asked.did {
+        Some(did) if !needs_index => by_did(state, asked, did).await,
         _ => {
-            let page = search(state, query.clone()).await?;
+            let page = search(state, asked.query.clone()).await?;
             let records = page.hits.into_iter().map(|hit| hit.document).collect();
             Ok((page.total, records))
         }
@@ -151,32 +177,26 @@ async fn find(state: &ApiState, query: &Query) -> Result<(u64, Vec<Arc<Value>>),
 /// The record with `did`, from the store, held against the other filters.
 async fn by_did(
     state: &ApiState,
-    query: &Query,
+    asked: &Asked,
     did: &str,
 ) -> Result<(u64, Vec<Arc<Value>>), ApiError> {
     let did = parse_did(did)?;
     let found = state
         .node
-        .get(&did)
+        .get_as(&did, &asked.query.access)
         .await
         .map_err(|error| ApiError::internal("read the record", &error))?;
-    let fits = |document: &Value, pointer: &str, wanted: &[String]| {
-        wanted.is_empty()
-            || document
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
+    let fits = |document: &Value, pointer: &str, wanted: &Option<String>| {
+        wanted
+            .as_deref()
+            .is_none_or(|wanted| document.pointer(pointer).and_then(Value::as_str) == Some(wanted))
     };
     let found = found.filter(|document| {
-        fits(document, "/oip/recordType", &query.record_type)
-            && fits(document, "/oip/creator/didAddress", &query.creator)
-            && query
-                .storage
-                .as_deref()
-                .is_none_or(|storage| storage == "gun")
+        fits(document, "/oip/recordType", &asked.record_type)
+            && fits(document, "/oip/creator/didAddress", &asked.creator)
     });
     let total = u64::from(found.is_some());
-    let on_page = found.filter(|_| query.offset == 0);
+    let on_page = found.filter(|_| asked.query.position == Position::Offset(0));
     Ok((total, on_page.into_iter().map(Arc::new).collect()))
 }
 
@@ -188,40 +208,57 @@ async fn search(state: &ApiState, query: Query) -> Result<oip_index::Page, ApiEr
         .map_err(|error| ApiError::internal("search", &error))
 }
 
-fn understand(parameters: &Parameters, page: usize) -> Result<Query, ApiError> {
+fn understand(parameters: &Parameters, page: usize, access: Access) -> Result<Query, ApiError> {
     let limit = number(parameters, "limit", PAGE_HITS_DEFAULT, 1..=PAGE_HITS_MAX)?;
-    let list = |name: &str| -> Vec<String> {
-        parameters
-            .get(name)
-            .map(str::to_owned)
-            .into_iter()
-            .collect()
-    };
+    let mut all = Vec::new();
+    if let Some(text) = parameters.get("search") {
+        let mode = match_mode(parameters, "searchMatchMode", MatchMode::All)?;
+        let mut words = Text::new(text);
+        words.mode = mode;
+        if !text.trim().is_empty() {
+            all.push(Condition::Text(words));
+        }
+    }
+    let tags: Vec<String> = parameters
+        .get("tags")
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|tag| !tag.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if !tags.is_empty() {
+        let mode = match_mode(parameters, "tagsMatchMode", MatchMode::Any)?;
+        all.push(Condition::Tags { tags, mode });
+    }
+    if let Some(record_type) = parameters.get("recordType") {
+        all.push(Condition::record_types([record_type]));
+    }
+    if let Some(creator) = parameters.get("creator_did_address") {
+        all.push(Condition::exact(path("oip.creator.didAddress"), [creator]));
+    }
+    if let Some(did) = did(parameters)? {
+        all.push(Condition::did(did));
+    }
+    if let Some(storage) = storage(parameters)? {
+        all.push(Condition::Storage(storage));
+    }
     let query = Query {
-        text: parameters.get("search").map(str::to_owned),
-        match_mode: match_mode(parameters, "searchMatchMode", MatchMode::All)?,
-        record_type: list("recordType"),
-        creator: list("creator_did_address"),
-        tags: parameters
-            .get("tags")
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|tag| !tag.is_empty())
-            .map(str::to_owned)
-            .collect(),
-        tags_mode: match_mode(parameters, "tagsMatchMode", MatchMode::Any)?,
-        did: did(parameters)?,
-        storage: storage(parameters)?,
+        condition: Condition::All(all),
+        access,
         sort: sort(parameters)?,
         limit,
-        offset: (page - 1).saturating_mul(limit),
+        position: Position::Offset((page - 1).saturating_mul(limit)),
         ..Query::default()
     };
     query
         .check()
         .map_err(|error| ApiError::refused(StatusCode::BAD_REQUEST, "query-too-large", &error))?;
     Ok(query)
+}
+
+fn path(text: &'static str) -> FieldPath {
+    text.parse().expect("a constant path is a path")
 }
 
 fn did(parameters: &Parameters) -> Result<Option<String>, ApiError> {
@@ -283,12 +320,12 @@ fn sort(parameters: &Parameters) -> Result<Vec<SortKey>, ApiError> {
     let field = match field {
         // Deployed apps send it by habit; records on the graph are in no block, and what they
         // mean by it is newest (or oldest) first.
-        "indexedAt" | "inArweaveBlock" => Some(SortField::IndexedAt),
-        "date" => Some(SortField::Date),
-        "recordType" => Some(SortField::RecordType),
-        "name" => Some(SortField::Name),
-        "did" => Some(SortField::Did),
-        "score" => Some(SortField::Relevance),
+        "indexedAt" | "inArweaveBlock" => Some(SortBy::Field(path("oip.indexedAt"))),
+        "date" => Some(SortBy::Field(path("data.basic.date"))),
+        "recordType" => Some(SortBy::Field(path("oip.recordType"))),
+        "name" => Some(SortBy::Field(path("data.basic.name"))),
+        "did" => Some(SortBy::Field(path("oip.did"))),
+        "score" => Some(SortBy::Relevance),
         _ => None,
     };
     let direction = match direction {
@@ -297,7 +334,7 @@ fn sort(parameters: &Parameters) -> Result<Vec<SortKey>, ApiError> {
         _ => None,
     };
     match (field, direction) {
-        (Some(field), Some(direction)) => Ok(vec![SortKey { field, direction }]),
+        (Some(by), Some(direction)) => Ok(vec![SortKey { by, direction }]),
         _ => Err(ApiError::bad_request(
             "bad-parameter",
             format!(
