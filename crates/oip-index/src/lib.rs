@@ -4,6 +4,7 @@
 //! * [`query`]: one query model for all backends, with its limits
 //! * [`condition`]: what must hold, as a tree
 //! * [`field`]: names of fields
+//! * [`syntax`]: conditions as people write them
 //! * [`templates`]: what is known about the fields of record types
 //! * [`cursor`]: places between hits
 //! * [`facts`]: what a document says about itself: type, creator, tags, dates, text
@@ -23,6 +24,7 @@ pub mod field;
 pub mod highlight;
 pub mod index;
 pub mod query;
+pub mod syntax;
 pub mod templates;
 mod words;
 

@@ -41,6 +41,8 @@ pub struct NodeConfig {
     pub wallet_file: Option<PathBuf>,
     /// Which record types are synced and indexed (`RECORD_TYPE_INDEX_*`).
     pub types: TypeFilter,
+    /// A folder of templates beside those that ship with the program (`OIP_TEMPLATES_DIR`).
+    pub templates_dir: Option<PathBuf>,
     /// Records without an access level are private (`GUN_DEFAULT_PRIVACY`).
     pub privacy_default: PrivacyDefault,
     /// Private records.
@@ -63,6 +65,7 @@ impl NodeConfig {
             node_id_override: None,
             wallet_file: None,
             types: TypeFilter::default(),
+            templates_dir: None,
             privacy_default: PrivacyDefault::Public,
             private: PrivateConfig::default(),
         }

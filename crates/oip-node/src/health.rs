@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::node::IndexReport;
+
 /// Errors younger than this make a node unhealthy.
 const ERROR_MS_RECENT: i64 = 60_000;
 
@@ -39,6 +41,8 @@ pub struct Health {
     pub index_lag: u64,
     /// Records discovered and not yet fetched.
     pub wanted: u64,
+    /// How the index stands.
+    pub index: IndexReport,
     /// Records refused and kept with their reason.
     pub quarantine: u64,
 }
@@ -129,6 +133,7 @@ pub(crate) struct Present {
     pub now_ms: i64,
     pub last_error_ms: i64,
     pub index_lag: u64,
+    pub index_trouble: Option<String>,
     pub wanted: u64,
     pub store_poisoned: bool,
 }
@@ -145,6 +150,9 @@ pub(crate) fn reasons(present: &Present, peers: &[PeerView]) -> Vec<String> {
     }
     if present.store_poisoned {
         reasons.push("the store takes no writes: check the disk, then restart".to_owned());
+    }
+    if let Some(trouble) = &present.index_trouble {
+        reasons.push(format!("the index does not work: {trouble}"));
     }
     if present.index_lag > BACKLOG_MAX {
         reasons.push(format!("the index is {} changes behind", present.index_lag));
@@ -170,6 +178,7 @@ mod tests {
             now_ms: 1_000_000,
             last_error_ms: 0,
             index_lag: 0,
+            index_trouble: None,
             wanted: 0,
             store_poisoned: false,
         }

@@ -45,8 +45,13 @@ pub use config::{
     Sealing, Secret, SyncConfig, SyncMode, TypeFilter,
 };
 pub use health::Health;
-pub use node::{Node, ReadError, StartError, SyncOff};
+pub use indexer::verify::{Difference, DifferenceKind, IndexComparison, TypeComparison};
+pub use indexer::{RebuildProgress, Replayed};
+pub use node::{
+    IndexReport, Node, QuarantineKind, QuarantineReplay, ReadError, StartError, SyncOff,
+};
 pub use oip_record::Submission;
+pub use oip_store::QuarantineRow;
 pub use publish::{
     AccessChange, AccessChanged, DeleteError, Deleted, Owner, PrivateError, PublishError, Published,
 };

@@ -1,7 +1,10 @@
 //! The node: opens store, index and keys, starts every task under one supervisor, and drains them
 //! in order when it stops. What it reports of itself is put together in `report`.
 
+mod index;
 mod report;
+
+pub use index::{IndexReport, QuarantineKind, QuarantineReplay};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,7 +15,7 @@ use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
 use gun_net::{NetConfig, Network, Router, ServeOptions, ServeStats};
 use oip_index::embedded::EmbeddedIndex;
-use oip_index::{Access, Condition, Index, IndexError, Page, Query};
+use oip_index::{Access, Index, IndexError, Page, Query, Templates};
 use oip_record::{Creator, CreatorKey, Did, NodeIdentity, Submission};
 use oip_store::{Op, Store, Transaction};
 use oip_vault::audit::{Action, Entry as AuditEntry};
@@ -26,7 +29,8 @@ use crate::audit::{Audit, AuditReport};
 use crate::clock;
 use crate::config::{NodeConfig, SyncMode};
 use crate::hub::{Hub, HubHandle};
-use crate::indexer::Indexer;
+use crate::indexer::feeder::Feeder;
+use crate::indexer::{self, Indexer, Rebuilds};
 use crate::keyring::{self, Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
@@ -92,6 +96,8 @@ struct Inner {
     relay: Relay,
     relay_stats: ServeStats,
     indexed: watch::Receiver<u64>,
+    rebuilds: watch::Receiver<Rebuilds>,
+    index_requests: mpsc::Sender<indexer::Request>,
     /// Ends what takes new work: sockets, hub, discovery.
     accepting: CancellationToken,
     accepting_tasks: TaskTracker,
@@ -121,6 +127,9 @@ pub enum StartError {
     /// The index did not open.
     #[error("failed to {0}")]
     Index(#[from] IndexError),
+    /// A folder of templates can't be used.
+    #[error("failed to {0}; name another folder with OIP_TEMPLATES_DIR")]
+    Templates(#[from] oip_index::templates::TemplatesError),
     /// The relay port is taken.
     #[error(
         "failed to listen on {address} for GUN peers: {source}; name another port with GUN_RELAY_PORT (0 takes a free one)"
@@ -162,6 +171,9 @@ pub enum ReadError {
         /// How.
         source: oip_record::Reject,
     },
+    /// What is to be tried again can't be written down.
+    #[error("failed to have records tried again: {0}")]
+    Replay(#[source] oip_store::WriteError),
     /// A task was lost, as happens while the process ends.
     #[error("the node is stopping")]
     Stopping,
@@ -193,7 +205,14 @@ impl Node {
         // The store's lock comes before keys are made: two nodes on one folder never get that far.
         let (store, registry) = storage::open(&config, config.sync.mode)?;
         let keys = Keyring::open(&config)?;
-        let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open(&config.data_dir.join("index"))?);
+        let templates = match &config.templates_dir {
+            Some(folder) => Templates::with_folder(folder)?,
+            None => Templates::known(),
+        };
+        let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open_with(
+            &config.data_dir.join("index"),
+            templates,
+        )?);
         let node_id: Arc<str> = config
             .node_id_override
             .clone()
@@ -356,14 +375,20 @@ impl Node {
         let indexing = CancellationToken::new();
         let indexing_tasks = TaskTracker::new();
         let (reached, indexed) = watch::channel(0);
+        let (rebuilds, rebuilds_seen) = watch::channel(Rebuilds::default());
+        let (index_requests, requests) = mpsc::channel(indexer::REQUESTS_MAX);
         let indexer = Indexer {
-            store: store.clone(),
-            index: Arc::clone(&index),
-            types: config.types.clone(),
-            vault: Arc::clone(&vault),
-            audit: Arc::clone(&audit),
-            metrics: Arc::clone(&metrics),
+            feeder: Arc::new(Feeder::new(
+                store.clone(),
+                Arc::clone(&index),
+                config.types.clone(),
+                Arc::clone(&vault),
+                Arc::clone(&audit),
+                Arc::clone(&metrics),
+            )),
             reached,
+            rebuilds,
+            requests,
         };
         indexing_tasks.spawn(indexer.run(indexing.clone()));
         indexing_tasks.spawn(Arc::clone(&audit).run(audit_events, indexing.clone()));
@@ -402,6 +427,8 @@ impl Node {
             relay,
             relay_stats,
             indexed,
+            rebuilds: rebuilds_seen,
+            index_requests,
             accepting,
             accepting_tasks,
             indexing,
@@ -668,7 +695,7 @@ impl Node {
     ) -> Result<(Vec<(String, u64)>, u64), ReadError> {
         let (index, access) = (Arc::clone(&self.inner.index), access.clone());
         off_reactor(move || {
-            let types = visible_types(&*index, &access)?;
+            let types = index.record_types(&access)?;
             let total = types.iter().map(|(_, count)| count).sum();
             Ok((types, total))
         })
@@ -740,25 +767,6 @@ pub enum RotateError {
     /// The statement could not be written.
     #[error(transparent)]
     Statement(#[from] OwnStatementError),
-}
-
-/// The types of what a caller may see. Each is counted within his access.
-pub(crate) fn visible_types(
-    index: &dyn Index,
-    access: &Access,
-) -> Result<Vec<(String, u64)>, IndexError> {
-    let mut types = Vec::new();
-    for (name, _) in index.record_types(&Access::Everything)? {
-        let count = index.count(&Query {
-            access: access.clone(),
-            ..Query::of(Condition::record_types([name.clone()]))
-        })?;
-        if count > 0 {
-            types.push((name, count));
-        }
-    }
-    types.sort_by(|(a, m), (b, n)| n.cmp(m).then_with(|| a.cmp(b)));
-    Ok(types)
 }
 
 /// Records that are looked at in one go when keys or settings have changed.

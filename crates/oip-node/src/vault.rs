@@ -136,6 +136,11 @@ impl Vault {
         }
     }
 
+    /// Whether a row is ciphertext to this node, and so is in no index.
+    pub(crate) fn is_closed(&self, row: &RecordRow) -> bool {
+        is_sealed(row) && !matches!(self.read(row), Ok(Shown::Opened(_)))
+    }
+
     /// Opens a sealed row, whatever the settings.
     pub(crate) fn open(&self, row: &RecordRow) -> Result<Result<Opened, OpenError>, Reject> {
         let (oip, form) = form_of(row)?;

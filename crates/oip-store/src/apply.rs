@@ -19,6 +19,7 @@ use gun::{Graph, Key, Node, Soul, State, Value};
 use crate::error::WriteError;
 use crate::model::{Change, Committed};
 use crate::options::StoreOptions;
+use crate::rows::quarantine::Kind;
 use crate::stage::Stage;
 use crate::tables::Table;
 use crate::transaction::{Op, Transaction};
@@ -106,8 +107,13 @@ impl Run<'_, '_> {
                 due_ms,
                 reason,
             } => self.wanted_retry(&soul, generation, attempts, due_ms, reason),
-            Op::QuarantineAdd(row) => self.quarantine_add(row),
-            Op::QuarantineRemove(soul) => self.quarantine_remove(&soul),
+            Op::QuarantineAdd(row) => self.quarantine_add(row, Kind::Refused),
+            Op::QuarantineRemove(soul) => self.quarantine_remove(&soul, Kind::Refused),
+            Op::UnindexedAdd(mut row) => {
+                row.due_ms = None;
+                self.quarantine_add(row, Kind::Unindexed)
+            }
+            Op::UnindexedRemove(soul) => self.quarantine_remove(&soul, Kind::Unindexed),
             Op::SetCursor { name, value } => self.set_cursor(&name, value),
         }
     }

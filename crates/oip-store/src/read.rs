@@ -15,6 +15,7 @@ use crate::error::ReadError;
 use crate::folder::Folder;
 use crate::model::{KeysPage, PageLimit, QuarantineRow, RecordRow, Usage, WantedRow};
 use crate::rows::graph::NodeRow;
+use crate::rows::quarantine::Kind;
 use crate::rows::{Fault, account, deferred, graph, name, quarantine, record, wanted};
 use crate::store::Store;
 use crate::tables::{Bytes, Table};
@@ -434,6 +435,56 @@ impl Store {
     ) -> Result<Vec<QuarantineRow>, ReadError> {
         self.view()?
             .due(Table::Quarantine, (0, now_ms), limit, quarantine::decode)
+    }
+
+    /// Up to `limit` records that the index refuses, in byte order of their souls, those behind `after`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn unindexed(
+        &self,
+        after: Option<&Soul>,
+        limit: usize,
+    ) -> Result<Vec<QuarantineRow>, ReadError> {
+        let start = after.map_or_else(
+            || vec![quarantine::UNINDEXED],
+            |soul| quarantine::row_key(Kind::Unindexed, soul),
+        );
+        let bounds = (
+            Bound::Excluded(start),
+            Bound::Excluded(vec![quarantine::UNINDEXED + 1]),
+        );
+        self.view()?
+            .range(Table::Quarantine, bounds, |key, value| {
+                quarantine::decode(quarantine::parse_unindexed(key)?, value)
+            })
+            .take(limit)
+            .collect()
+    }
+
+    /// The row of a record that the index refuses.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn unindexed_row(&self, soul: &Soul) -> Result<Option<QuarantineRow>, ReadError> {
+        let key = quarantine::row_key(Kind::Unindexed, soul);
+        self.view()?.get(Table::Quarantine, &key, |row| {
+            quarantine::decode(soul.clone(), row)
+        })
+    }
+
+    /// Up to `limit` verified records in byte order of their souls, those behind `after`; tombstones too.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn records(&self, after: Option<&Soul>, limit: usize) -> Result<Vec<RecordRow>, ReadError> {
+        let start = after.map_or_else(Vec::new, |soul| soul.as_str().as_bytes().to_vec());
+        self.view()?
+            .range(Table::Records, behind(start), |key, value| {
+                record::decode(record::decode_soul(key)?, value)
+            })
+            .take(limit)
+            .collect()
     }
 
     /// A named value.

@@ -81,9 +81,10 @@ impl Op {
             Self::WantedAdd(wanted) => soul_bytes(&wanted.soul),
             Self::WantedRemove(soul)
             | Self::WantedDone { soul, .. }
-            | Self::QuarantineRemove(soul) => soul_bytes(soul),
+            | Self::QuarantineRemove(soul)
+            | Self::UnindexedRemove(soul) => soul_bytes(soul),
             Self::WantedRetry { soul, reason, .. } => soul_bytes(soul) + reason.len(),
-            Self::QuarantineAdd(row) => {
+            Self::QuarantineAdd(row) | Self::UnindexedAdd(row) => {
                 soul_bytes(&row.soul)
                     + row.detail.len()
                     + text_bytes(row.data.as_deref())
@@ -178,6 +179,11 @@ pub enum Op {
     QuarantineAdd(QuarantineRow),
     /// Takes a record out of quarantine.
     QuarantineRemove(Soul),
+    /// Notes that the index refuses a record that is held, or renews the note. It counts towards the
+    /// quarantine's limit, stands beside a row of [`Self::QuarantineAdd`] for the same soul, and has no due time.
+    UnindexedAdd(QuarantineRow),
+    /// Takes that note back.
+    UnindexedRemove(Soul),
     /// Stores a named value: a cursor, a setting of the node that must survive a restart.
     SetCursor {
         /// Its name, 1 to 255 bytes.

@@ -205,6 +205,28 @@ impl FromRequestParts<ApiState> for MayWrite {
     }
 }
 
+/// Proof that the caller may have the node do something for all: the operator, or a program of this machine
+/// where no token is needed. No user's token is enough.
+pub(super) struct MayOperate;
+
+impl FromRequestParts<ApiState> for MayOperate {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ApiState,
+    ) -> Result<Self, Self::Rejection> {
+        match state.access.check_write(&parts.headers, &parts.uri)? {
+            Owner::Operator | Owner::Anyone => Ok(Self),
+            Owner::User(_) => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "not-operator",
+                "this is for the node's operator: send the admin token",
+            )),
+        }
+    }
+}
+
 /// Proof that the caller is the operator, or a user who will have to own what he changes: what concerns
 /// private records is open to nobody without a token.
 pub(super) struct MayChangeAccess(pub(super) Owner);

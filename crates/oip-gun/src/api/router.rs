@@ -17,8 +17,8 @@ use utoipa_axum::routes;
 
 use super::error::ApiError;
 use super::routes::{
-    access, delete_record, description, gun_relay, health, keys, metrics, new_record, record_types,
-    records, sync,
+    access, delete_record, description, gun_relay, health, index, keys, metrics, new_record,
+    quarantine, record_types, records, sync,
 };
 use super::state::ApiState;
 use crate::http::{in_time, in_turn};
@@ -44,6 +44,7 @@ const OPENAPI_PATH: &str = "/api/openapi.json";
     ),
     tags(
         (name = "records", description = "Publish, find and delete records"),
+        (name = "index", description = "The search index, and records in quarantine"),
         (name = "graph", description = "The graph as it lies on this node"),
         (name = "health", description = "State of the node and of its sync")
     ),
@@ -90,9 +91,15 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(keys::audit))
         .routes(routes!(health::health))
         .routes(routes!(health::gun_sync))
+        .routes(routes!(index::status))
+        .routes(routes!(index::rebuild))
+        .routes(routes!(quarantine::list))
         .routes(routes!(metrics::metrics))
         .routes(routes!(description::description));
-    let long = OpenApiRouter::new().routes(routes!(sync::force));
+    let long = OpenApiRouter::new()
+        .routes(routes!(sync::force))
+        .routes(routes!(index::verify))
+        .routes(routes!(quarantine::replay));
     timed(prompt, REQUEST_TIME_MAX).merge(timed(long, SWEEP_TIME_MAX))
 }
 

@@ -14,6 +14,8 @@ mod keys;
 mod migrate;
 mod output;
 mod publish;
+mod quarantine;
+mod reindex;
 mod search;
 mod serve;
 mod status;
@@ -21,6 +23,7 @@ mod stop;
 mod sync;
 mod table;
 mod token;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -77,6 +80,9 @@ enum Verb {
     Revoke(access::AccessArgs),
     Keys(keys::KeysArgs),
     Audit(keys::AuditArgs),
+    Verify(verify::VerifyArgs),
+    Reindex(reindex::ReindexArgs),
+    Quarantine(quarantine::QuarantineArgs),
     Migrate(migrate::MigrateArgs),
 }
 
@@ -120,6 +126,9 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Revoke(args) => access::run(args, access::Change::Revoke, output).await,
         Verb::Keys(args) => keys::run(args, output).await,
         Verb::Audit(args) => keys::audit(args, output).await,
+        Verb::Verify(args) => verify::run(args, output).await,
+        Verb::Reindex(args) => reindex::run(args, output).await,
+        Verb::Quarantine(args) => quarantine::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
     }
 }

@@ -12,18 +12,20 @@ use super::table::Table;
 /// Characters of a name in the table: a line stays readable on a usual terminal.
 const NAME_CHARS_MAX: usize = 48;
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = r#"Examples:
   oip-gun search tidal gauge
+  oip-gun search '"tidal gauge" type:post NOT tag:=draft'
+  oip-gun search 'recipe.servings:>=4 (lem* OR barly~)'
   oip-gun search --type recipe --tag barley --limit 5
   oip-gun search --sort date:asc --page 2
-  oip-gun search lemon --json | jq '.records[].oip.did'";
+  oip-gun search lemon --json | jq '.records[].oip.did'"#;
 
 /// Find records
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct SearchArgs {
-    /// Words to find; all of them must occur [default: every record]
+    /// What to find: words, "phrases", pre*, fuzzy~, AND OR NOT ( ), field:word, field:=value, field:>=5,
+    /// field:[2 TO 4] [default: every record]
     text: Vec<String>,
     /// Only records of this type
     #[arg(long = "type", value_name = "TYPE")]
@@ -37,7 +39,10 @@ pub(super) struct SearchArgs {
     /// Page, from 1 [default: 1]
     #[arg(long, value_name = "N")]
     page: Option<String>,
-    /// Order: field:asc or field:desc; field is indexedAt, date, recordType, name, did or score
+    /// Where the next page begins, as the page before said
+    #[arg(long, value_name = "CURSOR", conflicts_with = "page")]
+    cursor: Option<String>,
+    /// Order: field:asc or field:desc; any field, such as date, name, recipe.servings, or score
     #[arg(long, value_name = "ORDER")]
     sort: Option<String>,
     #[command(flatten)]
@@ -48,11 +53,12 @@ pub(super) async fn run(args: SearchArgs, output: Output) -> anyhow::Result<Exit
     let text = (!args.text.is_empty()).then(|| args.text.join(" "));
     let tags = (!args.tag.is_empty()).then(|| args.tag.join(","));
     let given = [
-        ("search", &text),
+        ("q", &text),
         ("recordType", &args.record_type),
         ("tags", &tags),
         ("limit", &args.limit),
         ("page", &args.page),
+        ("cursor", &args.cursor),
         ("sortBy", &args.sort),
     ];
     let query: Vec<(&str, &str)> = given
@@ -107,11 +113,15 @@ fn describe(page: &Value) -> String {
             text("/oip/did").to_owned(),
         ]);
     }
-    format!(
+    let mut shown = format!(
         "{}\n\n{} found, page {} of {}",
         table.text(),
         number("searchResults"),
         number("currentPage"),
         number("totalPages")
-    )
+    );
+    if let Some(cursor) = page.get("nextCursor").and_then(Value::as_str) {
+        shown.push_str(&output::printable(&format!("\nmore: --cursor {cursor}")));
+    }
+    shown
 }

@@ -60,6 +60,8 @@ pub enum Setting {
     JwtSecret,
     /// Arweave wallet (JWK) to sign records with.
     WalletFile,
+    /// Folder of templates beside those that ship with the program.
+    TemplatesDir,
     /// Which record types are synced and indexed.
     TypeMode,
     /// The types of mode `whitelist`.
@@ -70,7 +72,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::DataDir,
         Self::ApiBind,
         Self::ApiPort,
@@ -99,6 +101,7 @@ impl Setting {
         Self::EncryptionKey,
         Self::JwtSecret,
         Self::WalletFile,
+        Self::TemplatesDir,
         Self::TypeMode,
         Self::TypeWhitelist,
         Self::TypeBlacklist,
@@ -136,6 +139,7 @@ impl Setting {
             Self::EncryptionKey => "private.encryption_key",
             Self::JwtSecret => "api.jwt_secret",
             Self::WalletFile => "records.wallet_file",
+            Self::TemplatesDir => "index.templates_dir",
             Self::TypeMode => "records.index_mode",
             Self::TypeWhitelist => "records.index_whitelist",
             Self::TypeBlacklist => "records.index_blacklist",
@@ -174,6 +178,7 @@ impl Setting {
             Self::EncryptionKey => "GUN_NODE_ENCRYPTION_KEY",
             Self::JwtSecret => "JWT_SECRET",
             Self::WalletFile => "WALLET_FILE",
+            Self::TemplatesDir => "OIP_TEMPLATES_DIR",
             Self::TypeMode => "RECORD_TYPE_INDEX_MODE",
             Self::TypeWhitelist => "RECORD_TYPE_INDEX_WHITELIST",
             Self::TypeBlacklist => "RECORD_TYPE_INDEX_BLACKLIST",
@@ -213,6 +218,7 @@ impl Setting {
             | Self::DecryptForeign
             | Self::EncryptionKey
             | Self::JwtSecret
+            | Self::TemplatesDir
             | Self::TypeMode
             | Self::TypeWhitelist
             | Self::TypeBlacklist => None,

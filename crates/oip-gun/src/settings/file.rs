@@ -19,6 +19,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         registry,
         records,
         private,
+        index,
     } = form;
     let given = [
         (Setting::DataDir, data_dir),
@@ -49,6 +50,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         (Setting::EncryptionKey, private.encryption_key),
         (Setting::JwtSecret, api.jwt_secret),
         (Setting::WalletFile, records.wallet_file),
+        (Setting::TemplatesDir, index.templates_dir),
         (Setting::TypeMode, records.index_mode),
         (Setting::TypeWhitelist, records.index_whitelist),
         (Setting::TypeBlacklist, records.index_blacklist),
@@ -88,6 +90,8 @@ struct Form {
     records: Records,
     #[serde(default)]
     private: Private,
+    #[serde(default)]
+    index: Index,
 }
 
 #[derive(Deserialize, Default)]
@@ -148,6 +152,12 @@ struct Records {
     index_mode: Option<Scalar>,
     index_whitelist: Option<Scalar>,
     index_blacklist: Option<Scalar>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    templates_dir: Option<Scalar>,
 }
 
 /// A value as people write it: `3005`, `"3005"`, `true`, or a list of texts.

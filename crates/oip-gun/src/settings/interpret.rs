@@ -118,6 +118,7 @@ impl Settings {
         }
         node.node_id_override = reader.read(Setting::NodeIdOverride, node_id)?;
         node.wallet_file = layers.get(Setting::WalletFile).map(relative_to_file);
+        node.templates_dir = layers.get(Setting::TemplatesDir).map(relative_to_file);
         if let Some(privacy) = reader.read(Setting::DefaultPrivacy, privacy)? {
             node.privacy_default = privacy;
         }

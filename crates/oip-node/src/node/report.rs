@@ -24,17 +24,21 @@ impl Node {
         let now_ms = signed_ms(clock::wall_ms());
         let stats = inner.store.stats();
         let peers = self.peer_views();
+        let index = self.index();
         let present = Present {
             sync_on: inner.config.sync.mode == SyncMode::On,
             now_ms,
             last_error_ms: inner.metrics.last_error_ms.load(Ordering::Relaxed),
-            index_lag: self.index_lag(),
+            index_lag: index.lag,
+            index_trouble: index.trouble.clone(),
             wanted: inner.store.wanted_len(),
             store_poisoned: stats.poisoned,
         };
         let reasons = health::reasons(&present, &peers);
         // Anybody may ask for health: what is private is not counted here.
-        let by_type: BTreeMap<String, u64> = super::visible_types(&*inner.index, &Access::public())
+        let by_type: BTreeMap<String, u64> = inner
+            .index
+            .record_types(&Access::public())
             .unwrap_or_default()
             .into_iter()
             .collect();
@@ -64,7 +68,8 @@ impl Node {
                 records_by_type: by_type,
             },
             peers,
-            index_lag: present.index_lag,
+            index_lag: index.lag,
+            index,
             wanted: present.wanted,
             quarantine: inner.store.quarantine_len(),
         }
@@ -93,7 +98,7 @@ impl Node {
         })
     }
 
-    fn index_lag(&self) -> u64 {
+    pub(super) fn index_lag(&self) -> u64 {
         self.inner
             .store
             .feed_head()

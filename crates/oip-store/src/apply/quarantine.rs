@@ -5,13 +5,14 @@ use gun::Soul;
 use super::Run;
 use crate::error::{ReadError, WriteError};
 use crate::model::QuarantineRow;
-use crate::rows::{quarantine, wanted};
+use crate::rows::quarantine::{self, Kind, row_key};
+use crate::rows::wanted;
 use crate::tables::Table;
 
 impl Run<'_, '_> {
-    fn quarantine_row(&self, soul: &Soul) -> Result<Option<QuarantineRow>, ReadError> {
+    fn quarantine_row(&self, soul: &Soul, kind: Kind) -> Result<Option<QuarantineRow>, ReadError> {
         self.stage
-            .decoded(Table::Quarantine, &wanted::soul_row(soul), |row| {
+            .decoded(Table::Quarantine, &row_key(kind, soul), |row| {
                 quarantine::decode(soul.clone(), row)
             })
     }
@@ -24,8 +25,12 @@ impl Run<'_, '_> {
     }
 
     /// Puts a record in quarantine; a row that is there already keeps its first time.
-    pub(super) fn quarantine_add(&mut self, mut row: QuarantineRow) -> Result<(), WriteError> {
-        match self.quarantine_row(&row.soul)? {
+    pub(super) fn quarantine_add(
+        &mut self,
+        mut row: QuarantineRow,
+        kind: Kind,
+    ) -> Result<(), WriteError> {
+        match self.quarantine_row(&row.soul, kind)? {
             Some(held) => {
                 row.first_ms = held.first_ms;
                 self.remove_due(&held);
@@ -45,17 +50,17 @@ impl Run<'_, '_> {
         }
         self.stage.put(
             Table::Quarantine,
-            wanted::soul_row(&row.soul),
+            row_key(kind, &row.soul),
             quarantine::encode(&row),
         );
         Ok(())
     }
 
-    pub(super) fn quarantine_remove(&mut self, soul: &Soul) -> Result<(), WriteError> {
-        if let Some(row) = self.quarantine_row(soul)? {
+    pub(super) fn quarantine_remove(&mut self, soul: &Soul, kind: Kind) -> Result<(), WriteError> {
+        if let Some(row) = self.quarantine_row(soul, kind)? {
             self.stage.counters.quarantine = self.stage.counters.quarantine.saturating_sub(1);
             self.remove_due(&row);
-            self.stage.remove(Table::Quarantine, wanted::soul_row(soul));
+            self.stage.remove(Table::Quarantine, row_key(kind, soul));
         }
         Ok(())
     }

@@ -1,12 +1,42 @@
-//! Quarantined records: keys as in the wanted table.
+//! Quarantined records: keys as in the wanted table, and beside them the records that the index refuses.
 
 use gun::Soul;
 
 use super::Fault;
 use super::field::{Reader, push_int, push_int_option, push_text, push_text_option};
+use super::record::decode_soul;
+use super::wanted;
 use crate::model::QuarantineRow;
 
 const VERSION: u8 = 1;
+
+/// Mark of the rows of what the index refuses, the first byte of the key.
+pub(crate) const UNINDEXED: u8 = b'i';
+
+/// Who refused the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Verification: it is not held.
+    Refused,
+    /// The index: it is held, and can't be found.
+    Unindexed,
+}
+
+/// Row key by soul.
+pub(crate) fn row_key(kind: Kind, soul: &Soul) -> Vec<u8> {
+    let mut row = wanted::soul_row(soul);
+    if kind == Kind::Unindexed {
+        row[0] = UNINDEXED;
+    }
+    row
+}
+
+/// The soul of a row of what the index refuses.
+pub(crate) fn parse_unindexed(row: &[u8]) -> Result<Soul, Fault> {
+    let mut reader = Reader::new(row);
+    reader.version(UNINDEXED)?;
+    decode_soul(reader.rest())
+}
 
 /// The value of a row by soul.
 pub(crate) fn encode(row: &QuarantineRow) -> Vec<u8> {
