@@ -22,7 +22,7 @@ mod status;
 mod stop;
 mod sync;
 mod table;
-mod token;
+pub(crate) mod token;
 mod verify;
 
 #[cfg(test)]

@@ -228,13 +228,11 @@ fn private_records() -> Vec<(String, String, Value)> {
             read(&text(entry, "file")),
         )
     });
-    let is_private = |data: &Value| {
-        let level = &data["accessControl"]["access_level"];
-        (!level.is_null() && level != "public") || data["conversationSession"]["is_private"] == true
-    };
+    let is_private =
+        |data: &Value| oip_record::privacy::asks_for_privacy(data, &Map::new()).is_some();
     let private: Vec<_> = all.filter(|(_, _, data)| is_private(data)).collect();
     assert!(
-        private.len() >= 3,
+        private.len() >= 8,
         "only {} records are private",
         private.len()
     );
