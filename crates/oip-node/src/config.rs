@@ -48,6 +48,8 @@ pub struct NodeConfig {
     pub index: IndexBackend,
     /// Records without an access level are private (`GUN_DEFAULT_PRIVACY`).
     pub privacy_default: PrivacyDefault,
+    /// Private records.
+    pub private: PrivateConfig,
 }
 
 impl NodeConfig {
@@ -69,6 +71,7 @@ impl NodeConfig {
             templates_dir: None,
             index: IndexBackend::Embedded,
             privacy_default: PrivacyDefault::Public,
+            private: PrivateConfig::default(),
         }
     }
 }
@@ -81,6 +84,61 @@ pub enum IndexBackend {
     /// One on an Elasticsearch or OpenSearch server. Whose documents and position they are is set by
     /// the node, from its id.
     Elastic(Box<ElasticSettings>),
+}
+
+/// What becomes of private records.
+#[derive(Debug, Clone, Default)]
+pub struct PrivateConfig {
+    /// `GUN_ENABLE_ENCRYPTION`.
+    pub sealing: Sealing,
+    /// Records that others sealed to this node (`GUN_SYNC_PRIVATE_RECORDS`, `GUN_DECRYPT_FOREIGN_RECORDS`).
+    pub foreign: ForeignSealed,
+    /// The encryption key from a secret store (`GUN_NODE_ENCRYPTION_KEY`); else one in the data folder.
+    pub encryption_key: Option<Secret>,
+}
+
+/// Whether private records are published.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sealing {
+    /// Sealed.
+    #[default]
+    On,
+    /// What asks for privacy is refused.
+    Off,
+}
+
+/// What is done with records that others sealed to this node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ForeignSealed {
+    /// They are opened and indexed for those who may read them.
+    #[default]
+    Open,
+    /// They are kept and served as ciphertext.
+    Keep,
+}
+
+/// A text that must not reach a log.
+#[derive(Clone)]
+pub struct Secret(zeroize::Zeroizing<String>);
+
+impl Secret {
+    /// Takes it.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(zeroize::Zeroizing::new(text))
+    }
+
+    /// Gives it to whom it is for.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Secret(not shown)")
+    }
 }
 
 /// Which graph writes the relay port takes from peers.
@@ -171,7 +229,7 @@ impl std::fmt::Debug for PeerToken {
 pub enum PrivacyDefault {
     /// Readable by everyone.
     Public,
-    /// Private: refused until private records are sealed.
+    /// Private: sealed.
     Private,
 }
 

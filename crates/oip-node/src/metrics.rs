@@ -37,6 +37,8 @@ pub(crate) struct Metrics {
     pub indexed: Counter,
     pub index_refused: Counter,
     pub index_failures: Counter,
+    pub sealed_opened: Counter,
+    pub sealed_kept: Counter,
     rejected_messages: Family<Reason, Counter>,
     rejected_records: Family<Reason, Counter>,
     verifications: Family<Standing, Counter>,
@@ -108,6 +110,11 @@ impl Metrics {
         let indexed = counter("index_operations", "Operations applied to the index");
         let index_refused = counter("index_refused", "Documents the index refused");
         let index_failures = counter("index_failures", "Failures to update the index");
+        let sealed_opened = counter(
+            "sealed_opened",
+            "Sealed records of others that were opened for the index",
+        );
+        let sealed_kept = counter("sealed_kept", "Sealed records that were kept as ciphertext");
         let sweeps = counter("sweeps", "Sweeps over the registries of all peers");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
@@ -161,6 +168,8 @@ impl Metrics {
             indexed,
             index_refused,
             index_failures,
+            sealed_opened,
+            sealed_kept,
             rejected_messages,
             rejected_records,
             relay_refused,

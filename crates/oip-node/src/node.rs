@@ -17,26 +17,31 @@ use gun::wire::MessageId;
 use gun_net::{NetConfig, Network, PullPeer, Router, ServeOptions, ServeStats, Transport};
 use oip_index::embedded::EmbeddedIndex;
 use oip_index::{Access, ElasticIndex, Index, IndexError, Page, Query, Templates};
-use oip_record::{Creator, CreatorKey, Did, Submission};
+use oip_record::{Creator, CreatorKey, Did, NodeIdentity, Submission};
 use oip_store::{Op, Store, Transaction};
+use oip_vault::audit::{Action, Entry as AuditEntry};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::allowance::Allowances;
+use crate::audit::{Audit, AuditReport};
 use crate::clock;
 use crate::config::{IndexBackend, NodeConfig, SyncMode};
-use crate::document;
 use crate::hub::{Hub, HubHandle};
 use crate::indexer::feeder::Feeder;
 use crate::indexer::scope::Scope;
 use crate::indexer::{self, Indexer, Rebuilds};
-use crate::keyring::{Keyring, KeyringError};
+use crate::keyring::{self, Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
-use crate::publish::{DeleteError, Deleted, PublishError, Published, Publisher};
+use crate::publish::{
+    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PublishError, Published, Publisher,
+    Turns as PublishTurns, event,
+};
 use crate::relay::{Relay, RelayParts};
+use crate::statements::{OwnStatementError, Statements};
 use crate::storage;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
@@ -47,6 +52,7 @@ use crate::sync::pull::Puller;
 use crate::sync::settle::LogBudget;
 use crate::sync::sweep::{SweepReport, Sweeper};
 use crate::sync::uplink::Uplink;
+use crate::vault::{self, Shown, Vault};
 
 /// Frames that wait for the hub. Each holds at most one frame's messages; sockets are not read
 /// beyond it.
@@ -63,6 +69,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// How often values of the future are looked at when none is known to fall due sooner.
 const DEFERRED_LOOK: Duration = Duration::from_secs(60);
+
+/// The node's statement and the pointers to it, as they are told to peers.
+pub(crate) type Introduction = Arc<std::sync::RwLock<gun::Graph>>;
 
 /// A running node. Cheap to clone; all clones are the same node.
 #[derive(Clone)]
@@ -83,6 +92,11 @@ struct Inner {
     publisher: Publisher,
     sweeper: Arc<Sweeper>,
     key: Arc<CreatorKey>,
+    identity: Arc<NodeIdentity>,
+    statements: Statements,
+    audit: Arc<Audit>,
+    /// What dialled peers are told first.
+    introduction: Introduction,
     node_id: Arc<str>,
     relay_address: SocketAddr,
     relay: Relay,
@@ -138,6 +152,9 @@ pub enum StartError {
     /// Peers can't be asked over HTTP.
     #[error(transparent)]
     Pull(#[from] gun_net::pull::SetUpError),
+    /// The node can't say what it is.
+    #[error(transparent)]
+    Statement(#[from] OwnStatementError),
     /// The registry root can't name anything in the graph.
     #[error(
         "the registry root `{0}` can't be used: set GUN_REGISTRY_ROOT to letters, digits, `:`, `-` or `_`, such as oip:registry"
@@ -196,7 +213,7 @@ impl Node {
     ) -> Result<Self, StartError> {
         // The store's lock comes before keys are made: two nodes on one folder never get that far.
         let (store, registry) = storage::open(&config, config.sync.mode)?;
-        let keys = Keyring::open(&config.data_dir, config.wallet_file.as_deref())?;
+        let keys = Keyring::open(&config)?;
         let templates = match &config.templates_dir {
             Some(folder) => Templates::with_folder(folder)?,
             None => Templates::known(),
@@ -219,6 +236,9 @@ impl Node {
             .unwrap_or_else(|| keys.identity.node_id())
             .into();
         let key = Arc::new(keys.creator);
+        let identity = Arc::new(keys.identity);
+        let vault = Arc::new(Vault::new(keys.encryption, config.private.foreign));
+        let (audit, audit_events) = Audit::new(store.clone(), Arc::clone(&identity));
         let metrics = Arc::new(Metrics::new());
         let peers = Arc::new(Peers::default());
 
@@ -269,6 +289,23 @@ impl Node {
         let (hub, hub_task) = hub.start(net_event_queue, accepting.clone());
         accepting_tasks.spawn(hub_task);
         let pulled = pull_peers(&config)?;
+        let statements = Statements {
+            store: store.clone(),
+            hub: hub.clone(),
+            peers: Arc::clone(&peers),
+            registry: Arc::clone(&registry),
+        };
+        // Before any record: who seals to this node, or wonders who made it, finds this first.
+        let introduction = statements
+            .publish_own(
+                &identity,
+                &vault.ring(),
+                config.node_id_override.as_deref(),
+                vec![key.creator().did_address.clone()],
+            )
+            .await?;
+        let introduction = Arc::new(std::sync::RwLock::new(introduction));
+        reconsider_sealed(&store, &vault).await?;
         let relay = Relay::new(RelayParts {
             store: store.clone(),
             pulled: pulled.clone(),
@@ -373,6 +410,8 @@ impl Node {
                 metrics: Arc::clone(&metrics),
             }),
             mode: config.sync.mode,
+            introduction: Arc::clone(&introduction),
+            hub: hub.clone(),
             tracker: accepting_tasks.clone(),
             new_types: new_type_queue,
         };
@@ -386,12 +425,14 @@ impl Node {
         let scope = Scope {
             types: config.types.clone(),
             marks: Arc::clone(&marks),
+            vault: Arc::clone(&vault),
         };
         let indexer = Indexer {
             feeder: Arc::new(Feeder::new(
                 store.clone(),
                 Arc::clone(&index),
                 scope.clone(),
+                Arc::clone(&audit),
                 Arc::clone(&metrics),
             )),
             reached,
@@ -399,6 +440,7 @@ impl Node {
             requests,
         };
         indexing_tasks.spawn(indexer.run(indexing.clone()));
+        indexing_tasks.spawn(Arc::clone(&audit).run(audit_events, indexing.clone()));
 
         let looking = Arc::clone(&marks);
         accepting_tasks.spawn(async move {
@@ -407,15 +449,20 @@ impl Node {
             }
         });
 
-        let publisher = Publisher::new(
-            store.clone(),
-            hub.clone(),
+        let publisher = Publisher {
+            store: store.clone(),
+            hub: hub.clone(),
             registry,
-            Arc::clone(&key),
-            Arc::clone(&node_id),
-            config.privacy_default,
-            Arc::clone(&metrics),
-        );
+            key: Arc::clone(&key),
+            node_id: Arc::clone(&node_id),
+            privacy_default: config.privacy_default,
+            sealing: config.private.sealing,
+            vault: Arc::clone(&vault),
+            statements: statements.clone(),
+            audit: Arc::clone(&audit),
+            metrics: Arc::clone(&metrics),
+            turns: PublishTurns::default(),
+        };
         let inner = Inner {
             config,
             store,
@@ -428,6 +475,10 @@ impl Node {
             publisher,
             sweeper,
             key,
+            identity,
+            statements,
+            audit,
+            introduction,
             node_id,
             relay_address,
             relay,
@@ -481,7 +532,137 @@ impl Node {
     /// # Errors
     /// [`PublishError`]; then nothing of it was written.
     pub async fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
-        self.inner.publisher.publish(submission).await
+        self.publish_as(submission, &Owner::Operator).await
+    }
+
+    /// The same for a user, who becomes the owner.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing of it was written.
+    pub async fn publish_as(
+        &self,
+        submission: Submission,
+        owner: &Owner,
+    ) -> Result<Published, PublishError> {
+        self.inner.publisher.publish(submission, owner).await
+    }
+
+    /// Takes a record that its maker sealed himself, as it lies on the graph.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing of it was written.
+    pub async fn publish_sealed(
+        &self,
+        did: &Did,
+        data: String,
+        oip: String,
+    ) -> Result<Published, PublishError> {
+        let soul = did.soul().clone();
+        self.inner.publisher.publish_sealed(soul, data, oip).await
+    }
+
+    /// Shares a private record with more readers, or seals it anew for fewer.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing was changed.
+    pub async fn change_access(
+        &self,
+        did: &Did,
+        change: AccessChange,
+        owner: &Owner,
+    ) -> Result<AccessChanged, PublishError> {
+        self.inner.publisher.change_access(did, change, owner).await
+    }
+
+    /// The ids of the node's encryption keys, the current one first.
+    #[must_use]
+    pub fn encryption_keys(&self) -> Vec<String> {
+        let ring = self.inner.scope.vault.ring();
+        std::iter::once(ring.current())
+            .chain(ring.retired())
+            .map(|key| key.id().to_owned())
+            .collect()
+    }
+
+    /// The node's own id and its signing key's public text.
+    #[must_use]
+    pub fn identity(&self) -> (String, String) {
+        let identity = &self.inner.identity;
+        (identity.node_id(), identity.public().to_owned())
+    }
+
+    /// Replaces the encryption key: later records are sealed to a new one, and what was sealed to the
+    /// old one stays readable. Gives the new key's id.
+    ///
+    /// # Errors
+    /// [`RotateError`].
+    pub async fn rotate_encryption_key(&self) -> Result<String, RotateError> {
+        let inner = &self.inner;
+        if inner.config.private.encryption_key.is_some() {
+            return Err(RotateError::Given);
+        }
+        let mut ring = (*inner.scope.vault.ring()).clone();
+        ring.rotate(keyring::new_encryption_key()?)
+            .map_err(RotateError::Ring)?;
+        // Durable before anybody hears of it.
+        keyring::write_encryption_keys(&inner.config.data_dir.join("keys"), &ring)?;
+        let id = ring.current().id().to_owned();
+        inner.scope.vault.set_ring(ring);
+        let alias = inner.config.node_id_override.as_deref();
+        let creators = vec![inner.key.creator().did_address.clone()];
+        let graph = inner
+            .statements
+            .publish_own(&inner.identity, &inner.scope.vault.ring(), alias, creators)
+            .await?;
+        for peer in inner.peers.dialled() {
+            let (hub, graph) = (inner.statements.hub.clone(), graph.clone());
+            inner.accepting_tasks.spawn(async move {
+                hub.tell(peer, graph).await;
+            });
+        }
+        *inner
+            .introduction
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = graph;
+        remember_fingerprint(&inner.store, &inner.scope.vault).await?;
+        let rotated = oip_vault::audit::Event {
+            action: Action::Rotated,
+            did: String::new(),
+            key_id: id.clone(),
+            caller: "operator".to_owned(),
+            reason: "asked for".to_owned(),
+            count: 1,
+        };
+        inner.audit.note(rotated).await;
+        Ok(id)
+    }
+
+    /// Entries of the audit trail after a number, at most a thousand.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, ReadError> {
+        let audit = Arc::clone(&self.inner.audit);
+        off_reactor(move || Ok(audit.entries(after, limit)?)).await
+    }
+
+    /// Checks the whole audit trail.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn verify_audit(&self) -> Result<AuditReport, ReadError> {
+        let audit = Arc::clone(&self.inner.audit);
+        off_reactor(move || Ok(audit.verify()?)).await
+    }
+
+    /// What a user may see beside public records: what names his key, or is wrapped for his encryption key.
+    pub async fn access_of(&self, public_key: &str) -> Access {
+        let mut tokens = std::collections::BTreeSet::from([vault::reader_token(public_key)]);
+        // From what is here: a search waits for no peer.
+        if let Ok(found) = self.inner.statements.here().find(public_key).await {
+            tokens.extend(found.iter().map(|found| vault::key_token(&found.key.id())));
+        }
+        Access::Readers(tokens)
     }
 
     /// Deletes a record of this node's creator: a signed tombstone takes its place everywhere.
@@ -489,16 +670,37 @@ impl Node {
     /// # Errors
     /// [`DeleteError`]; then nothing was changed.
     pub async fn delete(&self, did: &Did) -> Result<Deleted, DeleteError> {
-        self.inner.publisher.delete(did).await
+        self.delete_as(did, &Owner::Operator).await
     }
 
-    /// The record in index form, read from the store; `None` if it is unknown, deleted, or hidden by a
+    /// The same for a user, who must own the record.
+    ///
+    /// # Errors
+    /// [`DeleteError`]; then nothing was changed.
+    pub async fn delete_as(&self, did: &Did, owner: &Owner) -> Result<Deleted, DeleteError> {
+        self.inner.publisher.delete(did, owner).await
+    }
+
+    /// A public record in index form, read from the store; `None` if it is unknown, deleted, private, or hidden by a
     /// deletion mark.
     ///
     /// # Errors
     /// [`ReadError`] if the store fails.
     pub async fn get(&self, did: &Did) -> Result<Option<serde_json::Value>, ReadError> {
-        let (inner, did) = (Arc::clone(&self.inner), did.clone());
+        self.get_as(did, &Access::public()).await
+    }
+
+    /// The record as this caller may see it. The operator is shown ciphertext where there is nothing
+    /// else; to others what they may not read does not exist.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn get_as(
+        &self,
+        did: &Did,
+        access: &Access,
+    ) -> Result<Option<serde_json::Value>, ReadError> {
+        let (inner, did, access) = (Arc::clone(&self.inner), did.clone(), access.clone());
         off_reactor(move || {
             let Some(row) = inner.store.record(did.soul())?.filter(|row| !row.deleted) else {
                 return Ok(None);
@@ -506,9 +708,32 @@ impl Node {
             if inner.scope.marks.hides(&row)?.is_some() {
                 return Ok(None);
             }
-            document::of_row(&row)
-                .map(Some)
-                .map_err(|source| ReadError::Damaged { did, source })
+            let shown = inner
+                .scope
+                .vault
+                .read(&row)
+                .map_err(|source| ReadError::Damaged {
+                    did: did.clone(),
+                    source,
+                })?;
+            Ok(match shown {
+                Shown::Public(document) => Some(document),
+                Shown::Opened(opened) if vault::may_see(&access, &opened.readers) => {
+                    if access == Access::Everything {
+                        let read = event(
+                            Action::AdminRead,
+                            &did,
+                            &opened.key_id,
+                            "operator",
+                            "read by DID",
+                        );
+                        inner.audit.note_later(read);
+                    }
+                    Some(opened.document)
+                }
+                Shown::Sealed { document, .. } if access == Access::Everything => Some(document),
+                Shown::Opened(_) | Shown::Sealed { .. } => None,
+            })
         })
         .await
     }
@@ -531,14 +756,17 @@ impl Node {
         off_reactor(move || Ok(index.search(&query)?)).await
     }
 
-    /// The types of the public records in the index with their numbers, and the number of all.
+    /// The types of the records that this caller may see, with their numbers, and the number of all.
     ///
     /// # Errors
     /// [`ReadError`] if the index fails.
-    pub async fn record_types(&self) -> Result<(Vec<(String, u64)>, u64), ReadError> {
-        let index = Arc::clone(&self.inner.index);
+    pub async fn record_types(
+        &self,
+        access: &Access,
+    ) -> Result<(Vec<(String, u64)>, u64), ReadError> {
+        let (index, access) = (Arc::clone(&self.inner.index), access.clone());
         off_reactor(move || {
-            let types = index.record_types(&Access::public())?;
+            let types = index.record_types(&access)?;
             let total = types.iter().map(|(_, count)| count).sum();
             Ok((types, total))
         })
@@ -600,6 +828,73 @@ fn pull_peers(config: &NodeConfig) -> Result<Vec<Arc<PullPeer>>, StartError> {
         .filter(|_| config.sync.mode == SyncMode::On)
         .map(|address| Ok(Arc::new(PullPeer::new(address.clone())?)))
         .collect()
+}
+
+/// Why the encryption key was not replaced.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotateError {
+    /// It comes from outside.
+    #[error(
+        "the encryption key comes from GUN_NODE_ENCRYPTION_KEY: change it there, and keep the old one in the file with `keys import`"
+    )]
+    Given,
+    /// The ring is full.
+    #[error(transparent)]
+    Ring(oip_vault::keys::EncryptionKeyError),
+    /// The file could not be written.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The statement could not be written.
+    #[error(transparent)]
+    Statement(#[from] OwnStatementError),
+}
+
+/// Records that are looked at in one go when keys or settings have changed.
+const RECONSIDERED_PAGE: usize = 1_000;
+
+/// Names which keys and settings the index was filled with.
+const FINGERPRINT: &str = "vault-fingerprint";
+
+/// Has every sealed record indexed again if other keys or settings are in force than the last time: a
+/// key that arrived opens what is here already, and what may not be shown any more goes.
+async fn reconsider_sealed(store: &Store, vault: &Vault) -> Result<(), OwnStatementError> {
+    let before = store.cursor(FINGERPRINT)?;
+    if before.as_deref() == Some(&*vault.fingerprint()) {
+        return Ok(());
+    }
+    if before.is_some() {
+        let (head, mut at) = (store.feed_head(), 0);
+        while at < head {
+            let page = store.feed(at, RECONSIDERED_PAGE)?;
+            let Some((last, _)) = page.last() else { break };
+            let mut ops = Vec::new();
+            for (seq, soul) in page.iter().filter(|(seq, _)| *seq <= head) {
+                if let Some(row) = store.record(soul)?
+                    && row.seq == *seq
+                    && vault::is_sealed(&row)
+                {
+                    ops.push(Op::PutRecord(row));
+                }
+            }
+            at = *last;
+            if !ops.is_empty() {
+                store.commit(Transaction { ops }, clock::wall_ms()).await?;
+            }
+        }
+    }
+    remember_fingerprint(store, vault).await
+}
+
+async fn remember_fingerprint(store: &Store, vault: &Vault) -> Result<(), OwnStatementError> {
+    let op = Op::SetCursor {
+        name: FINGERPRINT.to_owned(),
+        value: vault.fingerprint(),
+    };
+    store
+        .commit(Transaction::from(op), clock::wall_ms())
+        .await?;
+    Ok(())
 }
 
 fn guarded(routes: Router, config: &NodeConfig, stats: &ServeStats) -> Router {

@@ -10,6 +10,7 @@
 //! | `<root>:index:<type>` | index: key = record soul, value = link to its target; null = unregistered |
 //! | `<root>:index:<type>/<soul>` | target: `{soul, nodeId, timestamp}` |
 //! | `<root>:index:<type>:<soul>` | the origin design's stand-alone entry, the same fields; read, never written |
+//! | `<root>:nodes:<nodeId or alias>` | pointer to a node's statement: `{pub, timestamp}` |
 //! | `<root>:nodes:<nodeId>:<soul>` | the node's own entry: `{did, soul, recordType, creatorPubKey, nodeId, timestamp, oipVersion}` |
 
 use gun::{Key, Soul, Value};
@@ -143,6 +144,25 @@ impl Registry {
 
     fn node_entry(&self, node_id: &str, soul: &Soul) -> Option<Soul> {
         Soul::new(format!("{}{node_id}:{soul}", self.nodes_prefix)).ok()
+    }
+
+    /// Where a pointer to the statement of a node stands: `<root>:nodes:<id or alias>`.
+    pub(crate) fn pointer_soul(&self, name: &str) -> Option<Soul> {
+        Soul::new(format!("{}{name}", self.nodes_prefix)).ok()
+    }
+
+    /// The pointer `{pub, timestamp}`, which proves nothing.
+    pub(crate) fn pointer(
+        &self,
+        name: &str,
+        public: &str,
+        at_ms: u64,
+    ) -> Option<(Soul, Vec<(Key, Value)>)> {
+        let entries = vec![
+            (key_of("pub"), Value::text(public)),
+            (key_of("timestamp"), Value::Number(at_ms as f64)),
+        ];
+        Some((self.pointer_soul(name)?, entries))
     }
 
     /// The souls of one record's own entries: the node's and the index's target.

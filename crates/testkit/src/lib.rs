@@ -10,6 +10,7 @@
 //! * [`search_server`]: a real Elasticsearch or OpenSearch
 //! * [`client`]: a real gun.js client, as in a browser
 //! * [`raw`]: a GUN client that sends and shows plain frames
+//! * [`recorder`]: a proxy that keeps what passes
 //! * [`node`]: the real `oip-gun` binary
 //!
 //! Refuses fixed ports, and sleeping in place of waiting for a fact.
@@ -23,6 +24,7 @@ pub mod node;
 pub mod poll;
 pub mod process;
 pub mod raw;
+pub mod recorder;
 pub mod relay;
 pub mod search_server;
 

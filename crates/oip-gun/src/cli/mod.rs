@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (the message
 //! names the cure), 2 wrong usage, 130 stopped by a second signal.
 
+mod access;
 mod connection;
 mod delete;
 mod demo;
@@ -10,6 +11,7 @@ mod explain;
 mod failure;
 mod get;
 mod inputs;
+mod keys;
 mod migrate;
 mod output;
 mod publish;
@@ -21,7 +23,7 @@ mod status;
 mod stop;
 mod sync;
 mod table;
-mod token;
+pub(crate) mod token;
 mod verify;
 
 #[cfg(test)]
@@ -74,6 +76,12 @@ enum Verb {
     Sync(sync::SyncArgs),
     Delete(delete::DeleteArgs),
     Explain(explain::ExplainArgs),
+    /// Let more readers open a private record
+    Share(access::AccessArgs),
+    /// Seal a private record anew for fewer readers
+    Revoke(access::AccessArgs),
+    Keys(keys::KeysArgs),
+    Audit(keys::AuditArgs),
     Verify(verify::VerifyArgs),
     Reindex(reindex::ReindexArgs),
     Quarantine(quarantine::QuarantineArgs),
@@ -117,6 +125,10 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Sync(args) => sync::run(args, output).await,
         Verb::Delete(args) => delete::run(args, output).await,
         Verb::Explain(args) => explain::run(args, output).await,
+        Verb::Share(args) => access::run(args, access::Change::Share, output).await,
+        Verb::Revoke(args) => access::run(args, access::Change::Revoke, output).await,
+        Verb::Keys(args) => keys::run(args, output).await,
+        Verb::Audit(args) => keys::audit(args, output).await,
         Verb::Verify(args) => verify::run(args, output).await,
         Verb::Reindex(args) => reindex::run(args, output).await,
         Verb::Quarantine(args) => quarantine::run(args, output).await,

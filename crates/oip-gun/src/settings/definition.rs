@@ -48,6 +48,16 @@ pub enum Setting {
     NodeIdOverride,
     /// Whether records that say nothing about access are private.
     DefaultPrivacy,
+    /// Whether private records are sealed, or refused.
+    EnableEncryption,
+    /// Whether records that others sealed to this node are opened.
+    SyncPrivate,
+    /// Whether records that others sealed to this node are opened (the origin's other name for it).
+    DecryptForeign,
+    /// The encryption key, from a secret store.
+    EncryptionKey,
+    /// The secret that users' tokens are signed with.
+    JwtSecret,
     /// Arweave wallet (JWK) to sign records with.
     WalletFile,
     /// Folder of templates beside those that ship with the program.
@@ -62,7 +72,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 40] = [
         Self::DataDir,
         Self::ApiBind,
         Self::ApiPort,
@@ -85,6 +95,11 @@ impl Setting {
         Self::RegistryRoot,
         Self::NodeIdOverride,
         Self::DefaultPrivacy,
+        Self::EnableEncryption,
+        Self::SyncPrivate,
+        Self::DecryptForeign,
+        Self::EncryptionKey,
+        Self::JwtSecret,
         Self::WalletFile,
         Self::TemplatesDir,
         Self::TypeMode,
@@ -118,6 +133,11 @@ impl Setting {
             Self::RegistryRoot => "registry.root",
             Self::NodeIdOverride => "registry.node_id",
             Self::DefaultPrivacy => "records.default_privacy",
+            Self::EnableEncryption => "private.enabled",
+            Self::SyncPrivate => "private.sync",
+            Self::DecryptForeign => "private.decrypt_foreign",
+            Self::EncryptionKey => "private.encryption_key",
+            Self::JwtSecret => "api.jwt_secret",
             Self::WalletFile => "records.wallet_file",
             Self::TemplatesDir => "index.templates_dir",
             Self::IndexBackend => "index.backend",
@@ -160,6 +180,11 @@ impl Setting {
             Self::RegistryRoot => "GUN_REGISTRY_ROOT",
             Self::NodeIdOverride => "GUN_NODE_ID_OVERRIDE",
             Self::DefaultPrivacy => "GUN_DEFAULT_PRIVACY",
+            Self::EnableEncryption => "GUN_ENABLE_ENCRYPTION",
+            Self::SyncPrivate => "GUN_SYNC_PRIVATE_RECORDS",
+            Self::DecryptForeign => "GUN_DECRYPT_FOREIGN_RECORDS",
+            Self::EncryptionKey => "GUN_NODE_ENCRYPTION_KEY",
+            Self::JwtSecret => "JWT_SECRET",
             Self::WalletFile => "WALLET_FILE",
             Self::TemplatesDir => "OIP_TEMPLATES_DIR",
             Self::IndexBackend => "OIP_INDEX",
@@ -204,6 +229,11 @@ impl Setting {
             | Self::PublicBytes
             | Self::ExternalPeers
             | Self::DefaultPrivacy
+            | Self::EnableEncryption
+            | Self::SyncPrivate
+            | Self::DecryptForeign
+            | Self::EncryptionKey
+            | Self::JwtSecret
             | Self::TemplatesDir
             | Self::IndexBackend
             | Self::SearchHost

@@ -80,7 +80,9 @@ fn shown(setting: Setting, text: &str) -> String {
         | Setting::RelayTokens
         | Setting::SearchHost
         | Setting::SearchPassword
-        | Setting::SearchApiKey => " (not shown)".to_owned(),
+        | Setting::SearchApiKey
+        | Setting::EncryptionKey
+        | Setting::JwtSecret => " (not shown)".to_owned(),
         // May hold a password; the fault itself shows the address, but for that case.
         Setting::Peers | Setting::ExternalPeers => String::new(),
         _ => format!(" {text:?}"),

@@ -18,6 +18,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         sync,
         registry,
         records,
+        private,
         index,
     } = form;
     let given = [
@@ -43,6 +44,11 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         (Setting::RegistryRoot, registry.root),
         (Setting::NodeIdOverride, registry.node_id),
         (Setting::DefaultPrivacy, records.default_privacy),
+        (Setting::EnableEncryption, private.enabled),
+        (Setting::SyncPrivate, private.sync),
+        (Setting::DecryptForeign, private.decrypt_foreign),
+        (Setting::EncryptionKey, private.encryption_key),
+        (Setting::JwtSecret, api.jwt_secret),
         (Setting::WalletFile, records.wallet_file),
         (Setting::TemplatesDir, index.templates_dir),
         (Setting::IndexBackend, index.backend),
@@ -91,6 +97,8 @@ struct Form {
     #[serde(default)]
     records: Records,
     #[serde(default)]
+    private: Private,
+    #[serde(default)]
     index: Index,
 }
 
@@ -100,6 +108,7 @@ struct Api {
     bind: Option<Scalar>,
     port: Option<Scalar>,
     admin_token: Option<Scalar>,
+    jwt_secret: Option<Scalar>,
     disable_gun_relay: Option<Scalar>,
 }
 
@@ -132,6 +141,15 @@ struct Sync {
 struct Registry {
     root: Option<Scalar>,
     node_id: Option<Scalar>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Private {
+    enabled: Option<Scalar>,
+    sync: Option<Scalar>,
+    decrypt_foreign: Option<Scalar>,
+    encryption_key: Option<Scalar>,
 }
 
 #[derive(Deserialize, Default)]

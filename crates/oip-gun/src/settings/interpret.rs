@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use gun_net::PeerAddress;
 use oip_index::elastic::{Credentials, ElasticSettings, PrivateDocuments};
 use oip_node::config::{
-    Admission, IndexBackend, NodeConfig, PeerToken, PrivacyDefault, RELAY_PORT, RelayQuotas,
-    SyncConfig, SyncMode, TypeFilter,
+    Admission, ForeignSealed, IndexBackend, NodeConfig, PeerToken, PrivacyDefault, PrivateConfig,
+    RELAY_PORT, RelayQuotas, Sealing, Secret, SyncConfig, SyncMode, TypeFilter,
 };
 use oip_record::SignaturePolicy;
 
 use super::layers::relative_to_file;
 use super::{Given, Layers, Origin, Setting, SettingsError};
-use crate::api::GunRelay;
+use crate::api::{GunRelay, UserTokens};
 
 /// Port of the HTTP API of every deployed node (`PORT`).
 const API_PORT: u16 = 3005;
@@ -74,6 +74,8 @@ pub struct Settings {
     pub admin_token: Option<AdminToken>,
     /// Whether the graph is served on the API port too.
     pub gun_relay: GunRelay,
+    /// Who reads users' tokens; nobody if no secret was set.
+    pub users: Option<UserTokens>,
     /// What the node itself is told.
     pub node: NodeConfig,
     /// The texts and places that the values come from.
@@ -126,10 +128,15 @@ impl Settings {
         if let Some(privacy) = reader.read(Setting::DefaultPrivacy, privacy)? {
             node.privacy_default = privacy;
         }
+        node.private = reader.private()?;
+        let users = reader.read(Setting::JwtSecret, |secret| {
+            UserTokens::new(secret).map_err(str::to_owned)
+        })?;
         Ok(Self {
             api_listen,
             admin_token,
             gun_relay,
+            users,
             node,
             layers,
         })
@@ -276,6 +283,23 @@ impl Reader<'_> {
             }
         }
         Ok(quotas)
+    }
+
+    fn private(&self) -> Result<PrivateConfig, SettingsError> {
+        let mut private = PrivateConfig::default();
+        if let Some(enabled) = self.read(Setting::EnableEncryption, switch)? {
+            private.sealing = enabled.choose(Sealing::On, Sealing::Off);
+        }
+        // Two names for one wish: either alone keeps what others sealed as ciphertext.
+        for setting in [Setting::SyncPrivate, Setting::DecryptForeign] {
+            if let Some(Switch::Off) = self.read(setting, switch)? {
+                private.foreign = ForeignSealed::Keep;
+            }
+        }
+        private.encryption_key = self.read(Setting::EncryptionKey, |text| {
+            Ok(Secret::new(text.to_owned()))
+        })?;
+        Ok(private)
     }
 
     fn sync(&self) -> Result<SyncConfig, SettingsError> {

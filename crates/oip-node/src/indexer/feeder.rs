@@ -8,12 +8,16 @@ use gun::Soul;
 use oip_index::{Applied, Envelope, Index, IndexOp, Readers, Rebuild, Version};
 use oip_record::Did;
 use oip_store::{Op, QuarantineRow, ReadError, RecordRow, Store, Transaction};
+use oip_vault::audit::Action;
 
 use super::scope::Scope;
 use super::{Replayed, Step};
+use crate::audit::Audit;
 use crate::clock;
-use crate::document;
 use crate::metrics::Metrics;
+use crate::publish::event;
+use crate::sync::judge::signed_ms;
+use crate::vault::{self, Closed, Shown};
 
 /// Records per index commit: large enough to spread the cost of a commit, small enough that a
 /// first sync becomes searchable as it goes and that a batch stays within some megabytes.
@@ -33,6 +37,7 @@ pub(crate) struct Feeder {
     pub(crate) store: Store,
     pub(crate) index: Arc<dyn Index>,
     pub(crate) scope: Scope,
+    audit: Arc<Audit>,
     pub(crate) metrics: Arc<Metrics>,
     /// Souls whose documents the index refuses, as the store has them.
     unindexed: Mutex<BTreeSet<Soul>>,
@@ -58,12 +63,14 @@ impl Feeder {
         store: Store,
         index: Arc<dyn Index>,
         scope: Scope,
+        audit: Arc<Audit>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             store,
             index,
             scope,
+            audit,
             metrics,
             unindexed: Mutex::default(),
         }
@@ -377,25 +384,72 @@ impl Feeder {
         };
         let did = Did::from_soul(soul).to_string();
         let version = version_of(&row);
-        if !self.scope.holds(&row)? {
+        if !self.scope.takes(&row)? {
             batch.ops.push(IndexOp::Delete { did, version });
             return Ok(());
         }
         *bytes += row.oip.len() + row.data.as_ref().map_or(0, |data| data.len());
-        match document::of_row(&row) {
-            Ok(document) => batch.ops.push(IndexOp::Upsert {
-                did,
-                document,
-                envelope: Envelope {
-                    // What asks for privacy is not kept as a record.
-                    readers: Readers::Public,
-                    version,
-                    node: row.source.filter(|_| !row.own),
-                },
-            }),
-            Err(error) => batch.broken.push((soul.clone(), error.to_string())),
-        }
+        let (document, readers) = match self.scope.vault.read(&row) {
+            Ok(Shown::Public(document)) => (document, Readers::Public),
+            Ok(Shown::Opened(opened)) => {
+                if !row.own {
+                    self.metrics.sealed_opened.inc();
+                    let did = Did::from_soul(soul);
+                    let opening = event(Action::Opened, &did, &opened.key_id, "node", "indexed");
+                    self.audit.note_later(opening);
+                }
+                (opened.document, vault::for_index(opened.readers))
+            }
+            // Whoever may not read it any more drops what it showed of it before.
+            Ok(Shown::Sealed { why, .. }) => {
+                self.stays_closed(&row, why);
+                batch.ops.push(IndexOp::Delete { did, version });
+                return Ok(());
+            }
+            Err(error) => {
+                batch.broken.push((soul.clone(), error.to_string()));
+                return Ok(());
+            }
+        };
+        let envelope = Envelope {
+            readers,
+            version,
+            node: row.source.filter(|_| !row.own),
+        };
+        batch.ops.push(IndexOp::Upsert {
+            did,
+            document,
+            envelope,
+        });
         Ok(())
+    }
+
+    /// Counts a record that is kept as ciphertext; one with something wrong inside is named too.
+    fn stays_closed(&self, row: &RecordRow, why: Closed) {
+        self.metrics.sealed_kept.inc();
+        if !why.is_fault() {
+            return;
+        }
+        let now_ms = clock::wall_ms();
+        self.metrics.reject_record(why.label(), signed_ms(now_ms));
+        let did = Did::from_soul(&row.soul);
+        self.audit
+            .note_later(event(Action::Refused, &did, "", "node", why.label()));
+        let entry = QuarantineRow {
+            soul: row.soul.clone(),
+            record_type: Some(row.record_type.clone()),
+            creator: Some(row.creator.clone()),
+            reason: why.label().to_owned(),
+            detail: "what is inside this sealed record is not in order; it is kept as ciphertext and not shown".to_owned(),
+            source: row.source.clone(),
+            attempts: 1,
+            first_ms: now_ms,
+            last_ms: now_ms,
+            due_ms: None,
+            data: None,
+            oip: None,
+        };
+        self.commit(vec![Op::QuarantineAdd(entry)]);
     }
 }
 

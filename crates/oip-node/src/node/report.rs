@@ -64,9 +64,10 @@ impl Node {
             store_poisoned: stats.poisoned,
         };
         let reasons = health::reasons(&present, &peers);
+        // Anybody may ask for health: what is private is not counted here.
         let by_type: BTreeMap<String, u64> = inner
             .index
-            .record_types(&Access::Everything)
+            .record_types(&Access::public())
             .unwrap_or_default()
             .into_iter()
             .collect();
@@ -82,7 +83,8 @@ impl Node {
             reasons,
             metrics: self.sync_metrics(now_ms),
             configuration: SyncSettings {
-                private_records_enabled: false,
+                private_records_enabled: inner.config.private.foreign
+                    == crate::config::ForeignSealed::Open,
                 trusted_nodes: Vec::new(),
                 cache_max_age: 0,
                 cache_max_age_minutes: 0,

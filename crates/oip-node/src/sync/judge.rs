@@ -345,7 +345,7 @@ fn refused(
     }
 }
 
-fn held_version(row: &RecordRow) -> Held {
+pub(crate) fn held_version(row: &RecordRow) -> Held {
     Held {
         order: oip_record::Order {
             at_ms: row.at_ms,

@@ -22,6 +22,7 @@ mod readers;
 mod refusals;
 mod restore;
 mod rollback;
+mod sealed;
 mod signing;
 mod support;
 mod two_nodes;
