@@ -234,6 +234,51 @@ async fn the_verbs_do_the_whole_life_of_a_record() {
 }
 
 #[tokio::test]
+async fn an_operator_searches_compares_rebuilds_and_looks_into_the_quarantine() {
+    let node = node().await;
+    let record = json!({"basic": {"name": "Pearl barley", "date": 7}, "recipe": {"servings": 4}});
+    let path = node.folder().join("a.json");
+    std::fs::write(&path, record.to_string()).unwrap();
+    let (code, _) = verb(&node, &["publish", "a.json", "--type", "recipe"]).await;
+    assert_eq!(code, Some(0));
+    let (code, compared) = verb(&node, &["verify", "index"]).await;
+    assert_eq!((code, &compared["agrees"]), (Some(0), &json!(true)));
+    assert_eq!(compared["types"][0]["indexed"], json!(1));
+
+    let found = |query: &'static str| {
+        let node = &node;
+        async move { verb(node, &["search", query]).await }
+    };
+    let (code, page) = found("\"pearl barley\" recipe.servings:>=4 NOT tag:=draft").await;
+    assert_eq!((code, &page["searchResults"]), (Some(0), &json!(1)));
+    let (_, page) = found("recipe.servings:>4 OR barly").await;
+    assert_eq!(page["searchResults"], json!(0));
+    let (code, refused) = found("(pearl").await;
+    assert_eq!((code, &refused["reason"]), (Some(1), &json!("bad-query")));
+
+    let (code, status) = verb(&node, &["reindex"]).await;
+    assert_eq!((code, &status["rebuildsFinished"]), (Some(0), &json!(1)));
+    let (_, page) = found("barley").await;
+    assert_eq!(page["searchResults"], json!(1));
+
+    let (code, page) = verb(&node, &["quarantine", "list", "--kind", "index"]).await;
+    assert_eq!((code, page), (Some(0), json!({"records": []})));
+    let (code, replayed) = verb(&node, &["quarantine", "replay"]).await;
+    assert_eq!((code, &replayed["records"]), (Some(0), &json!(0)));
+    let (code, missing) = verb(&node, &["quarantine", "show", "did:gun:none:x"]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        missing["error"]
+            .as_str()
+            .unwrap()
+            .contains("is not in quarantine")
+    );
+    let shown = run(node.folder(), &["status", "--url", node.api()]).await;
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains("index    embedded"), "{shown}");
+}
+
+#[tokio::test]
 async fn a_relays_folder_is_tried_first_and_then_taken_over_while_no_node_runs() {
     let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/gun");
     let sample = vectors.join("radata-sample");

@@ -62,7 +62,8 @@ pub enum Condition {
         /// All of them, or any.
         mode: MatchMode,
     },
-    /// There is a value at this path or below it; null and empty arrays are none.
+    /// There is a value at this path or below it. Null and empty arrays are none; nor is, in a field of a known
+    /// type, a value of another.
     Exists {
         /// Where; a whole template (`data.post`) too.
         field: FieldPath,

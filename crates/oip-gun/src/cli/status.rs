@@ -73,9 +73,25 @@ fn describe(url: &str, sync: &Value, records: &Value) -> String {
         text(sync, "/quarantine"),
         text(sync, "/indexLag"),
     ));
+    lines.push(format!("index    {}", index(sync)));
     let mut lines: Vec<String> = lines.iter().map(|line| output::printable(line)).collect();
     lines.push(peers(sync));
     lines.join("\n")
+}
+
+/// What it is, and what is being done about it.
+fn index(sync: &Value) -> String {
+    let mut shown = text(sync, "/index/backend");
+    if let Some(done) = sync.pointer("/index/rebuild/done").and_then(Value::as_u64) {
+        let (total, reason) = (
+            text(sync, "/index/rebuild/total"),
+            text(sync, "/index/rebuild/reason"),
+        );
+        shown.push_str(&format!(
+            ", being made anew because {reason}: {done} of {total} records"
+        ));
+    }
+    shown
 }
 
 fn types(records: &Value) -> String {

@@ -183,6 +183,8 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         index_mode = "whitelist"
         index_whitelist = ["post", "recipe"]
         index_blacklist = "video"
+        [index]
+        templates_dir = "templates"
     "#;
     let mut from_file = Given::new().file(file);
     from_file.environment.clear();
@@ -190,6 +192,7 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         let mut given = Given::new();
         let folder = given.folder.path().to_owned();
         let wallet = folder.join("wallet.json").display().to_string();
+        let templates = folder.join("templates").display().to_string();
         for (name, value) in [
             (
                 "OIP_GUN_DATA_DIR",
@@ -220,6 +223,7 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
             ("GUN_NODE_ID_OVERRIDE", "harbour"),
             ("GUN_DEFAULT_PRIVACY", "TRUE"),
             ("WALLET_FILE", &wallet),
+            ("OIP_TEMPLATES_DIR", &templates),
             ("RECORD_TYPE_INDEX_MODE", "whitelist"),
             ("RECORD_TYPE_INDEX_WHITELIST", "post, recipe"),
             ("RECORD_TYPE_INDEX_BLACKLIST", "video"),
@@ -256,6 +260,10 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         assert_eq!(node.registry_root, "test:registry");
         assert_eq!(node.node_id_override.as_deref(), Some("harbour"));
         assert_eq!(node.privacy_default, PrivacyDefault::Private);
+        assert_eq!(
+            node.templates_dir.as_deref(),
+            Some(given.path("templates").as_path())
+        );
         assert_eq!(
             node.wallet_file.as_deref(),
             Some(given.path("wallet.json").as_path())
@@ -412,7 +420,7 @@ fn faults_of_the_file_name_file_place_and_the_known_keys() {
         ),
         (
             "port = 3005",
-            "DIR/given.toml, line 1, column 1: unknown field `port`, expected one of `data_dir`, `api`, `relay`, `sync`, `registry`, `records`",
+            "DIR/given.toml, line 1, column 1: unknown field `port`, expected one of `data_dir`, `api`, `relay`, `sync`, `registry`, `records`, `index`",
         ),
         (
             "[api]\nport = ",

@@ -58,14 +58,16 @@ struct Places<'a> {
 impl Matching<'_> {
     /// The matcher for a query.
     pub(super) fn query(&self, query: &Query) -> Matched {
-        let wanted = self.condition(&query.condition)?;
-        Ok(match &query.access {
-            Access::Everything => wanted,
-            Access::Readers(readers) => {
-                let terms = readers.iter().map(|reader| reader_term(reader));
-                let terms: Vec<String> = std::iter::once(PUBLIC.to_owned()).chain(terms).collect();
-                all(vec![wanted, unscored(one_of(self.fields.readers, &terms))])
-            }
+        let Access::Readers(readers) = &query.access else {
+            return self.condition(&query.condition);
+        };
+        let terms = readers.iter().map(|reader| reader_term(reader));
+        let terms: Vec<String> = std::iter::once(PUBLIC.to_owned()).chain(terms).collect();
+        let readable = unscored(one_of(self.fields.readers, &terms));
+        Ok(match &query.condition {
+            // Alone, it is counted without looking at documents.
+            Condition::Everything => readable,
+            condition => all(vec![self.condition(condition)?, readable]),
         })
     }
 

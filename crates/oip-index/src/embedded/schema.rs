@@ -206,8 +206,8 @@ impl Fields {
         let mut typed: BTreeMap<String, Vec<OwnedValue>> = BTreeMap::new();
         let mut words: BTreeMap<String, Vec<OwnedValue>> = BTreeMap::new();
         for FieldValue { path, value } in values {
-            present.extend(ancestors(path));
             let Some((kind, key)) = types.by_path.get(path.as_str()) else {
+                present.extend(ancestors(path));
                 if let Some(text) = untyped(value).filter(|text| is_exact(text)) {
                     let term = exact_term(path, &text);
                     entry.add_text(self.untyped, &term);
@@ -215,9 +215,13 @@ impl Fields {
                 }
                 continue;
             };
-            let column = match kind.of_json(value) {
-                None => continue,
-                Some(Typed::Text(text)) => {
+            // A value of another type is not this field's.
+            let Some(value) = kind.of_json(value) else {
+                continue;
+            };
+            present.extend(ancestors(path));
+            let column = match value {
+                Typed::Text(text) => {
                     if is_exact(&text) {
                         entry.add_text(self.exact, exact_term(path, &text));
                     }
@@ -231,7 +235,7 @@ impl Fields {
                         false => continue,
                     }
                 }
-                Some(value) => OwnedValue::I64(rank(&value)),
+                number => OwnedValue::I64(rank(&number)),
             };
             typed.entry(key.clone()).or_default().push(column);
         }

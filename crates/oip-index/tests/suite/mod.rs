@@ -3,8 +3,10 @@
 //! A backend runs all of it with `index_suite!(crate::with_index)`, where `with_index` makes an
 //! empty index and hands it to the given case. The cases look at the trait only.
 
+pub(crate) mod answers;
 pub(crate) mod changes;
 pub(crate) mod corpus;
+pub(crate) mod fields;
 pub(crate) mod filters;
 pub(crate) mod order;
 pub(crate) mod text;
@@ -55,6 +57,23 @@ macro_rules! index_suite {
             the_default_order_is_newest_first_or_best_first,
             a_page_past_the_end_is_empty_and_still_counts,
             limits_are_errors_that_name_themselves);
+        crate::suite::index_suite!($with_index, fields:
+            words_in_a_field_are_found_there_only,
+            whole_values_are_exact_in_every_field,
+            ranges_go_by_the_field_s_type,
+            fields_and_templates_exist_where_they_have_a_value,
+            any_field_sorts,
+            phrases_stand_in_one_field_in_order,
+            slips_are_forgiven_where_asked_and_count_less,
+            conditions_join_and_negate);
+        crate::suite::index_suite!($with_index, answers:
+            cursors_visit_every_hit_once_under_any_order,
+            a_cursor_keeps_its_place_though_documents_come_and_go,
+            facets_count_all_that_fit_on_all_pages,
+            highlights_show_what_was_found,
+            nobody_finds_or_counts_what_he_may_not_read,
+            holdings_are_listed_whole_in_order_with_their_versions,
+            a_rebuild_takes_the_place_of_the_old_index_at_once);
     };
     ($with_index:path, $module:ident: $($case:ident),+) => {
         mod $module {

@@ -10,6 +10,7 @@ mod discovery;
 mod filters;
 mod future;
 mod healing;
+mod index;
 mod lifecycle;
 mod migrate;
 mod privacy;

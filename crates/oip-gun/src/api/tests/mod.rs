@@ -123,7 +123,7 @@ impl Api {
 
 fn post(name: &str) -> Value {
     json!({
-        "basic": {"name": name, "language": "en", "tagItems": ["harbour", "tide"]},
+        "basic": {"name": name, "date": 1_768_730_400, "language": "en", "tagItems": ["harbour", "tide"]},
         "post": {"bylineWriter": "Isla", "imageItems": []}
     })
 }

@@ -104,6 +104,144 @@ async fn filters_sort_and_pages_do_what_they_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_condition_is_part_of_the_query() {
+    let (api, _) = stocked().await;
+    let all = ["Gauge hut", "Harbour wall", "Tidal gauge"];
+    let cases: [(&str, &[&str]); 17] = [
+        ("q=gauge+NOT+hut", &["Tidal gauge"]),
+        ("q=%22gauge+hut%22+OR+wal*", &["Gauge hut", "Harbour wall"]),
+        ("q=guage~", &["Gauge hut", "Tidal gauge"]),
+        ("q=name:harbour", &["Harbour wall"]),
+        ("q=name:=%22Harbour+wall%22", &["Harbour wall"]),
+        ("q=type:=recipe", &[]),
+        ("q=gauge&search=hut", &["Gauge hut"]),
+        ("search=gauge+OR+hut", &[]),
+        ("template=basic", &all),
+        ("template=recipe", &[]),
+        ("dateStart=1768730400&dateEnd=1768730400", &all),
+        ("dateStart=1768730401", &[]),
+        (
+            "fieldSearch=gau&fieldName=basic.name",
+            &["Gauge hut", "Tidal gauge"],
+        ),
+        (
+            "fieldSearch=Gauge+hut&fieldName=name,post.webUrl&fieldMatchMode=exact",
+            &["Gauge hut"],
+        ),
+        (
+            "fieldSearch=gauge+hut&fieldName=name&fieldMatchMode=exact",
+            &[],
+        ),
+        (
+            "exactMatch={%22basic.name%22:[%22Gauge+hut%22,%22x%22],%22oip.recordType%22:%22post%22}",
+            &["Gauge hut"],
+        ),
+        ("creatorHandle=nobody", &[]),
+    ];
+    for (query, expected) in cases {
+        let answer = api
+            .get(&format!("/api/records?sortBy=name:asc&{query}"))
+            .await;
+        assert_eq!(names(&answer), expected, "{query}");
+        assert_eq!(
+            answer.body["searchResults"],
+            json!(expected.len()),
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_facets_and_highlights_are_given_where_they_are_asked_for() {
+    let (api, dids) = stocked().await;
+    let mut seen = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let answer = api
+            .get(&format!("/api/records?limit=1&sortBy=name:asc{cursor}"))
+            .await;
+        assert_eq!(answer.body["searchResults"], json!(3));
+        seen.extend(names(&answer).into_iter().map(str::to_owned));
+        match answer.body["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["Gauge hut", "Harbour wall", "Tidal gauge"]);
+    let other = api
+        .get(&format!("/api/records?sortBy=name:desc{cursor}"))
+        .await;
+    assert_eq!(other.refusal().1, "bad-cursor");
+
+    let answer = api
+        .get(
+            "/api/records?q=gauge&facets=type,tag,node&highlight=basic.name&limit=1&sortBy=did:asc",
+        )
+        .await;
+    assert_eq!(
+        answer.body["facets"],
+        json!({
+            "type": [{"value": "post", "count": 2}],
+            "tag": [{"value": "harbour", "count": 2}, {"value": "tide", "count": 2}],
+            "node": [{"value": api.node.node_id(), "count": 2}],
+        })
+    );
+    let highlights = &answer.body["highlights"];
+    assert_eq!(highlights.as_array().unwrap().len(), 1);
+    assert!(dids.iter().any(|did| highlights[0]["did"] == json!(did)));
+    let marked = highlights[0]["fields"]["data.basic.name"][0]
+        .as_str()
+        .unwrap();
+    assert!(
+        ["Tidal <em>gauge</em>", "<em>Gauge</em> hut"].contains(&marked),
+        "{marked}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn highlights_are_safe_to_show() {
+    let api = Api::start().await;
+    api.publish("x", &post("<b>bold</b> & \"quoted\"")).await;
+    api.node.indexed().await;
+    let answer = api.get("/api/records?q=bold&highlight=name").await;
+    assert_eq!(
+        answer.body["highlights"][0]["fields"]["data.basic.name"],
+        json!(["&lt;b&gt;<em>bold</em>&lt;/b&gt; &amp; &quot;quoted&quot;"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_is_rebuilt_and_compared_on_request() {
+    let (api, _) = stocked().await;
+    let compared = api.post("/api/index/verify", "").await;
+    assert_eq!(compared.body["agrees"], json!(true), "{}", compared.body);
+    assert_eq!(compared.body["types"][0]["stored"], json!(3));
+    assert_eq!(
+        compared.body["types"][0]["storeDigest"],
+        compared.body["types"][0]["indexDigest"]
+    );
+    let begun = api.post("/api/index/rebuild", "").await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED);
+    loop {
+        let status = api.get("/api/index").await;
+        assert_eq!(status.body["backend"], json!("embedded"));
+        if status.body["rebuildsFinished"] == json!(1) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let answer = api.get("/api/records?search=gauge").await;
+    assert_eq!(answer.body["searchResults"], json!(2));
+    let empty = api.get("/api/quarantine?kind=index").await;
+    assert_eq!(empty.body, json!({"records": []}));
+    let replayed = api.post("/api/quarantine/replay", "").await;
+    assert_eq!(
+        replayed.body,
+        json!({"index": {"tried": 0, "taken": 0}, "records": 0})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_record_is_an_empty_page_at_once() {
     let api = Api::start().await;
     let answer = api
@@ -121,7 +259,7 @@ async fn parameters_are_refused_with_reason_and_cure() {
         (
             "recordtype=post",
             "unknown-parameter",
-            "unknown parameter \"recordtype\": this call knows did, didTx, recordType, creator_did_address, search, searchMatchMode, tags, tagsMatchMode, storage, sortBy, limit, page",
+            "unknown parameter \"recordtype\": this call knows did, didTx, recordType, creator_did_address, creatorHandle, q, search, searchMatchMode, tags, tagsMatchMode, template, dateStart, dateEnd, fieldSearch, fieldName, fieldMatchMode, exactMatch, storage, source, sortBy, limit, page, cursor, facets, facetLimit, highlight",
         ),
         (
             "limit=2&limit=3",
@@ -166,12 +304,12 @@ async fn parameters_are_refused_with_reason_and_cure() {
         (
             "sortBy=colour:asc",
             "bad-parameter",
-            "sortBy is \"colour:asc\": give field:asc or field:desc, where field is indexedAt, date, recordType, name, did or score",
+            "sortBy is \"colour:asc\": give field:asc or field:desc, where field is indexedAt, date, recordType, name, did, creatorHandle, ver, score, or any other such as recipe.servings",
         ),
         (
             "sortBy=date:up",
             "bad-parameter",
-            "sortBy is \"date:up\": give field:asc or field:desc, where field is indexedAt, date, recordType, name, did or score",
+            "sortBy is \"date:up\": give field:asc or field:desc, where field is indexedAt, date, recordType, name, did, creatorHandle, ver, score, or any other such as recipe.servings",
         ),
         (
             "searchMatchMode=XOR",
@@ -182,6 +320,56 @@ async fn parameters_are_refused_with_reason_and_cure() {
             "storage=did:gun",
             "bad-parameter",
             "storage is \"did:gun\": give all, or the method of the DIDs, such as gun",
+        ),
+        (
+            "q=gauge+AND+(wall",
+            "bad-query",
+            "the query is wrong at character 11: this parenthesis is never closed; add ), or write \\( to look for one",
+        ),
+        (
+            "q=date:%3E=soon",
+            "bad-query",
+            "data.basic.date holds whole numbers, and \"soon\" is none",
+        ),
+        (
+            "q=some.field:%3E5",
+            "bad-query",
+            "the type of data.some.field is not known, so that its values have no order; describe it in a template file (OIP_TEMPLATES_DIR)",
+        ),
+        (
+            "cursor=nonsense",
+            "bad-cursor",
+            "the cursor can't be read; begin again without one",
+        ),
+        (
+            "cursor=nonsense&page=2",
+            "contradiction",
+            "cursor and page both say where to begin: give one of them",
+        ),
+        (
+            "dateStart=2026-01-20",
+            "bad-parameter",
+            "dateStart is \"2026-01-20\": give a time in seconds since 1970, such as 1768730400",
+        ),
+        (
+            "fieldSearch=x",
+            "parameter-missing",
+            "fieldSearch is given without fieldName: they go together",
+        ),
+        (
+            "fieldSearch=x&fieldName=basic..name",
+            "bad-parameter",
+            "fieldName: the field \"basic..name\" has an empty name: write names joined by single dots, such as basic.name",
+        ),
+        (
+            "exactMatch=[1]",
+            "bad-parameter",
+            "exactMatch is \"[1]\": give a JSON object of fields and values, such as {\"oip.ver\":\"0.8.0\"}",
+        ),
+        (
+            "facets=colour",
+            "bad-parameter",
+            "facets names \"colour\": give type, creator, node or tag, separated by commas",
         ),
     ];
     for (query, reason, message) in cases {

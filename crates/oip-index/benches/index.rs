@@ -1,63 +1,112 @@
-//! What the embedded index costs: one record at a time, in batches, searching, opening.
+//! What an index costs: filling it, one record at a time, how soon a record is found, searching, opening.
 //!
-//! `cargo bench -p oip-index --bench apply [-- RECORDS]` prints a table; RECORDS (50,000)
-//! is how many the batches fill in. The corpus is the same in every run. Times hold for
-//! the machine and its disk: the bare fsync is printed beside them for scale, since one
-//! commit of tantivy syncs about 18 files.
+//! `cargo xtask bench index [-- RECORDS…]` prints a table for each number of records (100,000). The corpus
+//! is the same in every run. Times hold for the machine and its disk: the bare fsync is printed beside them
+//! for scale, since one commit of tantivy syncs about 20 files. Everything but opening goes through the
+//! trait `Index`, so that another backend is one more row of `contenders`.
 
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::Bound;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use oip_index::{
-    Condition, Direction, EmbeddedIndex, Envelope, FieldPath, Index, IndexOp, LastWord, MatchMode,
-    Query, Readers, SortKey, Text, Version,
+    Access, Condition, Direction, EmbeddedIndex, Envelope, Facet, FacetRequest, FieldPath,
+    Highlight, Index, IndexOp, LastWord, MatchMode, Phrase, Position, Query, Readers, SortKey,
+    Spelling, Text, Version,
 };
 use serde_json::json;
 
-const RECORDS_DEFAULT: u64 = 50_000;
-const BATCH: u64 = 1_000;
-const SINGLES: u64 = 500;
-const SEARCHES: u64 = 300;
+const RECORDS_DEFAULT: u64 = 100_000;
+/// As the node's indexer has it.
+const BATCH: u64 = 2_000;
+const SINGLES: u64 = 200;
+const SEARCHES: u64 = 200;
 const VOCABULARY: u64 = 20_000;
+/// Records per second whose freshness is measured, and for how many.
+const PACE: u64 = 50;
+const PACED: u64 = 400;
+/// The indexer's pause after a commit: what arrives meanwhile is one batch.
+const GATHER: Duration = Duration::from_millis(20);
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome<()> {
-    let records = std::env::args()
-        .find_map(|argument| argument.parse().ok())
-        .unwrap_or(RECORDS_DEFAULT);
+    let mut sizes: Vec<u64> = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
+    if sizes.is_empty() {
+        sizes.push(RECORDS_DEFAULT);
+    }
     let home = tempfile::tempdir()?;
     print_times("fsync of 4 KB, bare", &mut fsyncs(home.path())?);
-
-    let path = home.path().join("index");
-    let index = EmbeddedIndex::open(&path)?;
-    let mut feed = Feed::default();
-    print_times(
-        "1 new record, empty index",
-        &mut singles(&index, &mut feed)?,
-    );
-    fill(&index, &mut feed, records)?;
-    print_times("1 new record, full index", &mut singles(&index, &mut feed)?);
-    print_times(
-        "1 edit, full index",
-        &mut edits(&index, &mut feed, records)?,
-    );
-    searches(&index)?;
-    println!("folder: {:.1} MB", folder_bytes(&path)? as f64 / 1e6);
-
-    drop(index);
-    let start = Instant::now();
-    let index = EmbeddedIndex::open(&path)?;
-    println!(
-        "open: {:.1} ms, {} documents",
-        ms(start.elapsed()),
-        index.count(&Query::default())?
-    );
-    println!("high-water RSS: {}", high_water()?);
+    for records in sizes {
+        println!("\nembedded, {records} records");
+        let path = home.path().join(format!("index-{records}"));
+        let index = EmbeddedIndex::open(&path)?;
+        measure(&index, records)?;
+        println!("folder: {:.1} MB", folder_bytes(&path)? as f64 / 1e6);
+        drop(index);
+        let start = Instant::now();
+        let index = EmbeddedIndex::open(&path)?;
+        println!(
+            "open: {:.1} ms, {} documents",
+            ms(start.elapsed()),
+            index.count(&Query::default())?
+        );
+        println!("high-water RSS: {}", high_water()?);
+    }
     Ok(())
+}
+
+/// Everything that any backend can be asked.
+fn measure(index: &dyn Index, records: u64) -> Outcome<()> {
+    let mut feed = Feed::default();
+    fill(index, &mut feed, records)?;
+    println!("high-water RSS after the fill: {}", high_water()?);
+    print_times("1 new record at a time", &mut singles(index, &mut feed)?);
+    print_times("1 edit at a time", &mut edits(index, &mut feed, records)?);
+    print_times(
+        &format!("arrival -> found, at {PACE}/s"),
+        &mut fresh(index, &mut feed)?,
+    );
+    searches(index)?;
+    let start = Instant::now();
+    let mut held = 0;
+    let mut after: Option<String> = None;
+    loop {
+        let page = index.holdings(after.as_deref(), 500)?;
+        let Some(last) = page.last() else { break };
+        held += page.len();
+        after = Some(last.did.clone());
+    }
+    println!("holdings: {held} in {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Records arrive at a steady pace, and are applied as the node's indexer does: what has arrived, then a pause.
+fn fresh(index: &dyn Index, feed: &mut Feed) -> Outcome<Vec<Duration>> {
+    let start = Instant::now();
+    let due = |number: u64| Duration::from_secs_f64(number as f64 / PACE as f64);
+    let mut times = Vec::new();
+    let mut next = 0;
+    while next < PACED {
+        if let Some(wait) = due(next).checked_sub(start.elapsed()) {
+            std::thread::sleep(wait);
+        }
+        let first = next;
+        while next < PACED && due(next) <= start.elapsed() {
+            next += 1;
+        }
+        let batch: Vec<_> = (first..next).map(|_| feed.record()).collect();
+        feed.apply(index, &batch)?;
+        let found = start.elapsed();
+        times.extend((first..next).map(|number| found - due(number)));
+        std::thread::sleep(GATHER);
+    }
+    Ok(times)
 }
 
 #[derive(Default)]
@@ -67,7 +116,7 @@ struct Feed {
 }
 
 impl Feed {
-    fn apply(&mut self, index: &EmbeddedIndex, batch: &[IndexOp]) -> Outcome<()> {
+    fn apply(&mut self, index: &dyn Index, batch: &[IndexOp]) -> Outcome<()> {
         self.cursor += batch.len() as u64;
         index.apply(batch, self.cursor)?;
         Ok(())
@@ -146,14 +195,14 @@ fn fsyncs(folder: &Path) -> Outcome<Vec<Duration>> {
     })
 }
 
-fn singles(index: &EmbeddedIndex, feed: &mut Feed) -> Outcome<Vec<Duration>> {
+fn singles(index: &dyn Index, feed: &mut Feed) -> Outcome<Vec<Duration>> {
     timed(SINGLES, || {
         let op = feed.record();
         feed.apply(index, &[op])
     })
 }
 
-fn edits(index: &EmbeddedIndex, feed: &mut Feed, records: u64) -> Outcome<Vec<Duration>> {
+fn edits(index: &dyn Index, feed: &mut Feed, records: u64) -> Outcome<Vec<Duration>> {
     let mut seed = 3;
     timed(SINGLES, || {
         let op = record(random(&mut seed) % records + 1, 1);
@@ -161,7 +210,7 @@ fn edits(index: &EmbeddedIndex, feed: &mut Feed, records: u64) -> Outcome<Vec<Du
     })
 }
 
-fn fill(index: &EmbeddedIndex, feed: &mut Feed, records: u64) -> Outcome<()> {
+fn fill(index: &dyn Index, feed: &mut Feed, records: u64) -> Outcome<()> {
     let start = Instant::now();
     let mut times = timed(records.div_ceil(BATCH), || {
         let batch: Vec<_> = (0..BATCH).map(|_| feed.record()).collect();
@@ -173,7 +222,7 @@ fn fill(index: &EmbeddedIndex, feed: &mut Feed, records: u64) -> Outcome<()> {
     Ok(())
 }
 
-fn searches(index: &EmbeddedIndex) -> Outcome<()> {
+fn searches(index: &dyn Index) -> Outcome<()> {
     let mut seed = 5;
     let mut one = |name: &str, make: &dyn Fn(&mut u64) -> Query| -> Outcome<()> {
         let mut found = 0;
@@ -201,7 +250,60 @@ fn searches(index: &EmbeddedIndex) -> Outcome<()> {
             ..Text::new(word(seed))
         }))
     })?;
+    one("a phrase of two words", &|seed| {
+        Query::of(Condition::Phrase(Phrase {
+            text: sentence(seed, 2),
+            fields: Vec::new(),
+        }))
+    })?;
+    one("one word, with slips", &|seed| {
+        Query::of(Condition::Text(Text {
+            spelling: Spelling::Fuzzy,
+            ..Text::new(word(seed))
+        }))
+    })?;
+    one("one word, highlighted", &|seed| Query {
+        highlight: Some(Highlight::default()),
+        ..Query::by_text(word(seed))
+    })?;
+    one("one word, with all facets", &|seed| Query {
+        facets: Facet::ALL.map(FacetRequest::new).into(),
+        ..Query::by_text(word(seed))
+    })?;
+    one("everything, with all facets", &|_| Query {
+        facets: Facet::ALL.map(FacetRequest::new).into(),
+        ..Query::default()
+    })?;
+    one("a range of dates", &|seed| {
+        let from = 1_768_550_000 + random(seed) % 90_000;
+        Query::of(Condition::Range {
+            field: FieldPath::date(),
+            from: Bound::Included(from.to_string()),
+            to: Bound::Excluded((from + 1_000).to_string()),
+        })
+    })?;
+    one("a word in one field", &|seed| {
+        Query::of(Condition::Text(Text {
+            fields: vec![FieldPath::name()],
+            ..Text::new(word(seed))
+        }))
+    })?;
     one("everything, newest first", &|_| Query::default())?;
+    one("everything, as the operator", &|_| Query {
+        access: Access::Everything,
+        ..Query::default()
+    })?;
+    let deep = Query {
+        position: Position::Offset(50_000),
+        ..Query::default()
+    };
+    one("page 2,501", &|_| deep.clone())?;
+    if let Some(next) = index.search(&deep)?.next {
+        one("the page after it, by cursor", &|_| Query {
+            position: Position::After(next.clone()),
+            ..Query::default()
+        })?;
+    }
     one("a type, by name", &|_| Query {
         sort: vec![SortKey::field(FieldPath::name(), Direction::Ascending)],
         ..Query::of(Condition::record_types(["post"]))
