@@ -449,3 +449,19 @@ fn a_server_that_is_none_is_told_by_name() {
     assert!(trouble.contains("ELASTICSEARCHHOST"), "{trouble}");
     assert!(trouble.contains("http://127.0.0.1:1"), "{trouble}");
 }
+
+#[test]
+fn sorting_by_a_field_of_no_known_type_is_refused_with_the_cure() {
+    for server in servers() {
+        let index = Place::new(server).index();
+        let query = Query {
+            sort: vec![oip_index::SortKey::field(
+                "pantry.count".parse().unwrap(),
+                oip_index::Direction::Ascending,
+            )],
+            ..Query::default()
+        };
+        let error = index.search(&query).expect_err("it has no order");
+        assert!(error.to_string().contains("OIP_TEMPLATES_DIR"), "{error}");
+    }
+}
