@@ -62,6 +62,22 @@ pub enum Setting {
     WalletFile,
     /// Folder of templates beside those that ship with the program.
     TemplatesDir,
+    /// Which index answers queries.
+    IndexBackend,
+    /// Address of the Elasticsearch or OpenSearch server.
+    SearchHost,
+    /// User at that server.
+    SearchUser,
+    /// The user's password.
+    SearchPassword,
+    /// API key at that server, in place of a user.
+    SearchApiKey,
+    /// Certificates (PEM) that the server's own must lead to.
+    SearchCaFile,
+    /// Name of the index there.
+    SearchIndex,
+    /// Whether private records may go to any server.
+    SearchPrivate,
     /// Which record types are synced and indexed.
     TypeMode,
     /// The types of mode `whitelist`.
@@ -102,6 +118,14 @@ impl Setting {
         Self::JwtSecret,
         Self::WalletFile,
         Self::TemplatesDir,
+        Self::IndexBackend,
+        Self::SearchHost,
+        Self::SearchUser,
+        Self::SearchPassword,
+        Self::SearchApiKey,
+        Self::SearchCaFile,
+        Self::SearchIndex,
+        Self::SearchPrivate,
         Self::TypeMode,
         Self::TypeWhitelist,
         Self::TypeBlacklist,

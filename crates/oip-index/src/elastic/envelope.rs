@@ -305,18 +305,12 @@ impl Found<'_> {
         let Ok(field) = path.parse::<FieldPath>() else {
             return;
         };
-        let names: Vec<&str> = field.names().collect();
-        for depth in 2..=names.len() {
-            if let Ok(above) = FieldPath::from_names(names[..depth].iter().copied()) {
-                self.terms.insert(exists(self.layout, &above));
-            }
-        }
         match self.templates.field_type(&field) {
-            Some(kind) => {
-                if let Some(typed) = kind.of_json(value) {
-                    self.typed(&field, kind, &typed);
-                }
-            }
+            Some(kind) => match kind.of_json(value) {
+                Some(typed) => self.typed(&field, kind, &typed),
+                // A value of another type is none.
+                None => return,
+            },
             None => {
                 let text = match value {
                     Value::String(text) => text.clone(),
@@ -326,6 +320,12 @@ impl Found<'_> {
                     let value = Typed::Text(text);
                     self.terms.insert(term(self.layout, &field, &value));
                 }
+            }
+        }
+        let names: Vec<&str> = field.names().collect();
+        for depth in 2..=names.len() {
+            if let Ok(above) = FieldPath::from_names(names[..depth].iter().copied()) {
+                self.terms.insert(exists(self.layout, &above));
             }
         }
     }
