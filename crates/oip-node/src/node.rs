@@ -8,6 +8,7 @@ pub use index::{IndexReport, QuarantineKind, QuarantineReplay};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
 use gun_net::{NetConfig, Network, PullPeer, Router, ServeOptions, ServeStats, Transport};
 use oip_index::embedded::EmbeddedIndex;
-use oip_index::{Access, ElasticIndex, Index, IndexError, Page, Query, Templates};
+use oip_index::{Access, Condition, ElasticIndex, Index, IndexError, Page, Query, Templates};
 use oip_record::{Creator, CreatorKey, Did, NodeIdentity, Submission};
 use oip_store::{Op, Store, Transaction};
 use oip_vault::audit::{Action, Entry as AuditEntry};
@@ -41,7 +42,7 @@ use crate::publish::{
     Turns as PublishTurns, event,
 };
 use crate::relay::{Relay, RelayParts};
-use crate::statements::{OwnStatementError, Statements};
+use crate::statements::{self, OwnStatementError, Statements};
 use crate::storage;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
@@ -662,7 +663,39 @@ impl Node {
         if let Ok(found) = self.inner.statements.here().find(public_key).await {
             tokens.extend(found.iter().map(|found| vault::key_token(&found.key.id())));
         }
+        tokens.extend(self.memberships(public_key).await);
         Access::Readers(tokens)
+    }
+
+    /// The organizations whose owners have signed that the holder of this key is a member.
+    async fn memberships(&self, public_key: &str) -> Vec<String> {
+        let members = oip_index::FieldPath::from_str(statements::MEMBERS_FIELD)
+            .expect("a constant path is a path");
+        let query = Query {
+            limit: oip_index::query::PAGE_HITS_MAX,
+            ..Query::of(Condition::All(vec![
+                Condition::record_types([statements::MEMBERS_TYPE]),
+                Condition::exact(members, [public_key]),
+            ]))
+        };
+        let Ok(page) = self.search(query).await else {
+            return Vec::new();
+        };
+        let mut organizations = Vec::new();
+        for hit in page.hits {
+            let named = &hit.document["data"][statements::MEMBERS_TYPE]["organization"];
+            let Some(name) = named.as_str() else { continue };
+            // The index found who says so; the owner's signature on the list is what counts.
+            let here = self.inner.statements.here();
+            let signed = match Did::parse(name) {
+                Ok(did) => here.members(&did, name).await,
+                Err(_) => continue,
+            };
+            if signed.is_ok_and(|members| members.contains(public_key)) {
+                organizations.push(vault::reader_token(name));
+            }
+        }
+        organizations
     }
 
     /// Deletes a record of this node's creator: a signed tombstone takes its place everywhere.

@@ -39,7 +39,10 @@ pub(crate) const USER_KEY_TYPE: &str = "encryptionKey";
 
 /// What follows an organization's local id in that of its list of members.
 const MEMBERS_SUFFIX: &str = ":members";
-const MEMBERS_TYPE: &str = "organizationMembers";
+pub(crate) const MEMBERS_TYPE: &str = "organizationMembers";
+
+/// Where its members stand in the index.
+pub(crate) const MEMBERS_FIELD: &str = "data.organizationMembers.members";
 
 /// Why a name does not lead to a key. Each names the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -421,7 +424,11 @@ impl Statements {
     }
 
     /// The members that the owner of an organization's record has signed.
-    async fn members(&self, did: &Did, name: &str) -> Result<BTreeSet<String>, RecipientError> {
+    pub(crate) async fn members(
+        &self,
+        did: &Did,
+        name: &str,
+    ) -> Result<BTreeSet<String>, RecipientError> {
         let none = || RecipientError::NoMembers(name.to_owned());
         let organization = self.record_at(did.soul(), name).await?.ok_or_else(none)?;
         let owner = organization.creator.public_key;

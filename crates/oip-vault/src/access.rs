@@ -91,22 +91,17 @@ fn read_block(block: &Value, wish: &mut Wish) {
 /// # Errors
 /// The name of a member that data and request give different values.
 pub fn merge_request(data: &mut Value, params: &Map<String, Value>) -> Result<(), String> {
-    let Some(request) = params
-        .iter()
-        .find(|(name, _)| plain(name) == "accesscontrol")
-    else {
-        return Ok(());
-    };
-    let asked = match request.1 {
-        Value::Object(members) => members.clone(),
-        Value::String(text) => match serde_json::from_str(text) {
-            Ok(Value::Object(members)) => members,
-            _ => Map::from_iter([("access_level".to_owned(), Value::String(text.clone()))]),
-        },
-        Value::Null => return Ok(()),
-        other => Map::from_iter([("private".to_owned(), other.clone())]),
-    };
-    let Some(templates) = data.as_object_mut() else {
+    let mut asked = Map::new();
+    for (name, member) in params {
+        match plain(name).as_str() {
+            "accesscontrol" => asked.extend(asked_of(member)),
+            other if other == "accesslevel" || READERS.contains(&other) => {
+                asked.insert(name.clone(), member.clone());
+            }
+            _ => {}
+        }
+    }
+    let Some(templates) = data.as_object_mut().filter(|_| !asked.is_empty()) else {
         return Ok(());
     };
     let block = templates
@@ -127,6 +122,19 @@ pub fn merge_request(data: &mut Value, params: &Map<String, Value>) -> Result<()
     Ok(())
 }
 
+/// The members of the request's access control, in whatever form.
+fn asked_of(request: &Value) -> Map<String, Value> {
+    match request {
+        Value::Object(members) => members.clone(),
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::from_iter([("access_level".to_owned(), Value::String(text.clone()))]),
+        },
+        Value::Null => Map::new(),
+        other => Map::from_iter([("private".to_owned(), other.clone())]),
+    }
+}
+
 /// A list in any of its forms.
 #[must_use]
 pub fn names(list: &Value) -> Vec<String> {
@@ -145,6 +153,7 @@ pub fn names(list: &Value) -> Vec<String> {
             _ if text.trim().is_empty() => Vec::new(),
             _ => vec![text.trim().to_owned()],
         },
+        Value::Object(members) => members.keys().take(NAMES_MAX + 1).cloned().collect(),
         _ => Vec::new(),
     }
 }
@@ -172,6 +181,7 @@ mod tests {
             assert_eq!(names(&list), ["a", "b"], "{list}");
         }
         assert_eq!(names(&json!("did:gun:x")), ["did:gun:x"]);
+        assert_eq!(names(&json!({"a": true, "b": 1})), ["a", "b"]);
         for nothing in [json!(""), json!("[]"), json!([]), json!(null), json!(1)] {
             assert!(names(&nothing).is_empty(), "{nothing}");
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oip_node::config::{Admission, PrivacyDefault, RelayQuotas, SyncMode, TypeFilter};
+use oip_node::config::{
+    Admission, ForeignSealed, PrivacyDefault, RelayQuotas, Sealing, SyncMode, TypeFilter,
+};
 use oip_record::SignaturePolicy;
 
 use super::*;
@@ -157,6 +159,7 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         bind = "::1"
         port = 0
         admin_token = "file-token"
+        jwt_secret = "a secret of sixteen"
         disable_gun_relay = true
         [relay]
         bind = "localhost"
@@ -183,6 +186,11 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         index_mode = "whitelist"
         index_whitelist = ["post", "recipe"]
         index_blacklist = "video"
+        [private]
+        enabled = false
+        sync = true
+        decrypt_foreign = false
+        encryption_key = "of a secret store"
         [index]
         templates_dir = "templates"
     "#;
@@ -222,6 +230,11 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
             ("GUN_REGISTRY_ROOT", "test:registry"),
             ("GUN_NODE_ID_OVERRIDE", "harbour"),
             ("GUN_DEFAULT_PRIVACY", "TRUE"),
+            ("GUN_ENABLE_ENCRYPTION", "false"),
+            ("GUN_SYNC_PRIVATE_RECORDS", "true"),
+            ("GUN_DECRYPT_FOREIGN_RECORDS", "false"),
+            ("GUN_NODE_ENCRYPTION_KEY", "of a secret store"),
+            ("JWT_SECRET", "a secret of sixteen"),
             ("WALLET_FILE", &wallet),
             ("OIP_TEMPLATES_DIR", &templates),
             ("RECORD_TYPE_INDEX_MODE", "whitelist"),
@@ -254,6 +267,11 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         };
         assert_eq!(node.quotas, quotas);
         assert_eq!(node.peers.len(), 3, "{:?}", node.peers);
+        assert_eq!(node.private.sealing, Sealing::Off);
+        assert_eq!(node.private.foreign, ForeignSealed::Keep);
+        let key = node.private.encryption_key.as_ref().unwrap();
+        assert_eq!(key.reveal(), "of a secret store");
+        assert!(settings.users.is_some());
         assert_eq!(node.sync.mode, SyncMode::Off);
         assert_eq!(node.sync.interval_ms, 5_000);
         assert_eq!(node.sync.signatures, SignaturePolicy::Require);

@@ -30,7 +30,7 @@ impl Node {
         let options = NodeOptions::named(name)
             .env("GUN_PEERS", peers.join(","))
             .env("JWT_SECRET", JWT_SECRET)
-            .env("RUST_LOG", "debug,hyper=info");
+            .env("RUST_LOG", "debug,hyper=info,tantivy=info");
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_oip-gun"));
         let process = NodeProcess::start(binary, options).await.unwrap();
         let token = process.admin_token().unwrap();
@@ -58,12 +58,30 @@ impl Node {
         answer.body["did"].as_str().unwrap().to_owned()
     }
 
+    /// Publishes an organization and the list of its members.
+    async fn organization(&self, name: &str, members: &[&str]) -> String {
+        let data = json!({"organization": {"name": name}});
+        let answer = self.try_publish("organization", name, &data).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let did = answer.body["did"].as_str().unwrap().to_owned();
+        let data = json!({"organizationMembers": {"organization": did, "members": members}});
+        let list = format!("{name}:members");
+        let answer = self.try_publish("organizationMembers", &list, &data).await;
+        assert_eq!(
+            (answer.status, &answer.body["encrypted"]),
+            (200, &json!(false)),
+            "{}",
+            answer.body
+        );
+        did
+    }
+
     async fn try_publish(
         &self,
         record_type: &str,
         local_id: &str,
         data: &Value,
-    ) -> testkit::Answer {
+    ) -> testkit::node::Answer {
         let path = format!("/api/records/newRecord?recordType={record_type}&localId={local_id}");
         self.process
             .call("POST", &path, &self.token, Some(data))
@@ -71,7 +89,7 @@ impl Node {
             .unwrap()
     }
 
-    async fn change(&self, did: &str, change: Value) -> testkit::Answer {
+    async fn change(&self, did: &str, change: Value) -> testkit::node::Answer {
         let path = format!("/api/records/{did}/access");
         self.process
             .call("PATCH", &path, &self.token, Some(&change))
@@ -277,6 +295,7 @@ async fn no_byte_of_a_private_record_is_seen_by_whom_it_is_not_for() {
     .await;
     let (owner, friend) = (User::new(21), User::new(22));
     friend.names_a_key(&a, 31).await;
+    let organization = a.organization("crew", &[&friend.public_hex]).await;
 
     // Everything is looked through for these, and for some whole texts of the shipped records.
     let mut canaries = Vec::new();
@@ -289,7 +308,9 @@ async fn no_byte_of_a_private_record_is_seen_by_whom_it_is_not_for() {
             block["access_level"] = json!("private");
         }
         block["authorized_nodes"] = nodes;
-        if block["access_level"] == "shared" {
+        if block["access_level"] == "organization" {
+            block["shared_with"] = json!([organization]);
+        } else if block["access_level"] == "shared" {
             block["shared_with"] = json!([friend.public_hex]);
             block["owner_public_key"] = json!(owner.public_hex);
         }
@@ -317,9 +338,10 @@ async fn no_byte_of_a_private_record_is_seen_by_whom_it_is_not_for() {
     // The friend is shown what is shared with him, on both nodes, and nothing else.
     for node in [&a, &b] {
         for (_, data, word) in &records {
-            let is_shared = data["accessControl"]["access_level"] == "shared";
+            let level = &data["accessControl"]["access_level"];
+            let is_his = level == "shared" || level == "organization";
             let seen = node.search(word, &friend.token()).await;
-            assert_eq!(seen.len(), usize::from(is_shared), "{word}");
+            assert_eq!(seen.len(), usize::from(is_his), "{level}: {word}");
         }
     }
     // An edit arrives.
