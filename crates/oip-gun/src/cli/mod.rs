@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (the message
 //! names the cure), 2 wrong usage, 130 stopped by a second signal.
 
+mod config;
 mod connection;
 mod delete;
 mod demo;
@@ -72,6 +73,7 @@ enum Verb {
     Delete(delete::DeleteArgs),
     Explain(explain::ExplainArgs),
     Migrate(migrate::MigrateArgs),
+    Config(config::ConfigArgs),
 }
 
 /// Tasks that a thread runs before it looks at the sockets again: with the runtime's default, 61, a
@@ -112,5 +114,6 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Delete(args) => delete::run(args, output).await,
         Verb::Explain(args) => explain::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
+        Verb::Config(args) => config::run(args, output),
     }
 }
