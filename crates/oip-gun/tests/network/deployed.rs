@@ -81,6 +81,7 @@ async fn the_sync_of_a_deployed_node_finds_our_records_on_its_own_relay() {
 #[tokio::test]
 async fn records_and_deletions_of_a_deployed_node_reach_ours_over_http() {
     let theirs = DeployedNode::start("deployed-a").await.unwrap();
+    theirs.set(|faults| faults.absent_wait = std::time::Duration::from_millis(50));
     let record = unsigned("their-note");
     theirs.publish(&record);
     let options = NodeOptions::named("ours")

@@ -177,12 +177,13 @@ impl Import {
     /// # Errors
     /// [`ImportError`], whose message names the cure.
     pub fn start(config: &NodeConfig) -> Result<Self, ImportError> {
-        let (store, registry) = storage::open(config, SyncMode::Off).map_err(|error| match error {
-            StartError::Store(OpenError::Locked(_)) => {
-                ImportError::NodeRuns(config.data_dir.clone())
-            }
-            error => ImportError::Open(error),
-        })?;
+        let (store, registry) =
+            storage::open(config, SyncMode::Off).map_err(|error| match error {
+                StartError::Store(OpenError::Locked(_)) => {
+                    ImportError::NodeRuns(config.data_dir.clone())
+                }
+                error => ImportError::Open(error),
+            })?;
         let keys = Keyring::open(&config.data_dir, config.wallet_file.as_deref())?;
         let node_id = config.node_id_override.clone();
         let importer = Importer {

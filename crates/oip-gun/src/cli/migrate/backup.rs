@@ -94,7 +94,7 @@ fn progress_bar(output: Output) -> ProgressBar {
     bar
 }
 
-fn describe(report: &Report) -> String {
+pub(super) fn describe(report: &Report) -> String {
     let refused: u64 = report.refused.values().sum();
     let mut parts = vec![
         format!(
