@@ -68,7 +68,7 @@ async fn the_sync_of_a_deployed_node_finds_our_records_on_its_own_relay() {
     let what = "the record is indexed by their sync";
     wait_until(ARRIVAL, what, || async {
         let peer = RawGun::connect(&relay.url()).await.unwrap();
-        let mut theirs = Syncer::new(Source::Relay(peer));
+        let mut theirs = Syncer::new(Source::Relay(Box::new(peer)));
         let report = theirs.cycle_over(&["post"]).await;
         match theirs.indexed(&record.did) {
             Some(document) if document["data"] == data => Ok(()),

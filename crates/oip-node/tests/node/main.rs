@@ -8,6 +8,7 @@ mod backup;
 mod deletions;
 mod deployed;
 mod discovery;
+mod explain;
 mod filters;
 mod future;
 mod healing;
