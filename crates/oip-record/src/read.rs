@@ -161,6 +161,44 @@ pub fn from_relay_json(
     }))
 }
 
+/// Reads the index form, as a deployed node's index, its API and its backups hold it: arrays are arrays
+/// again there, and members were added that the record never had.
+///
+/// # Errors
+/// [`Reject::NotOip`] if there is no `oip`.
+pub fn from_document(document: &Value) -> Result<Raw, Reject> {
+    let mut oip = document["oip"].as_object().cloned().ok_or(Reject::NotOip)?;
+    for added in ADDED_BY_THE_INDEX {
+        oip.shift_remove(added);
+    }
+    let (packed, pointers) = crate::arrays::pack(&document["data"]);
+    // An index that shows arrays as arrays need not keep the list of them, which is signed.
+    if oip.contains_key("scheme") && !oip.contains_key("arrays") {
+        oip.insert("arrays".to_owned(), pointers.into());
+    }
+    Ok(Raw {
+        data_text: (!packed.is_null()).then(|| javascript_text(&packed)),
+        oip_text: Value::Object(oip).to_string(),
+        origin: TextOrigin::Rebuilt,
+        unity: Unity::SamePut,
+        meta: Map::new(),
+    })
+}
+
+/// Members of `oip` that an index adds to what was published (`oip-formats` 1.1).
+const ADDED_BY_THE_INDEX: [&str; 10] = [
+    "storage",
+    "soul",
+    "encrypted",
+    "recordStatus",
+    "inArweaveBlock",
+    "templates",
+    "wasEncrypted",
+    "syncedFromNode",
+    "syncedAt",
+    "verification",
+];
+
 /// The soul that a member links to, as a relay shows links: `{"#": soul}`.
 fn linked(member: &Value) -> Option<Soul> {
     let object = member.as_object().filter(|object| object.len() == 1)?;
@@ -257,5 +295,7 @@ fn meta_of(node: &Node, resolve: &impl Fn(&Soul) -> Option<Node>) -> Map<String,
         .collect()
 }
 
+#[cfg(test)]
+mod eras;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! names the cure), 2 wrong usage, 130 stopped by a second signal.
 
 mod access;
+mod config;
 mod connection;
 mod delete;
 mod demo;
@@ -86,6 +87,7 @@ enum Verb {
     Reindex(reindex::ReindexArgs),
     Quarantine(quarantine::QuarantineArgs),
     Migrate(migrate::MigrateArgs),
+    Config(config::ConfigArgs),
 }
 
 /// Tasks that a thread runs before it looks at the sockets again: with the runtime's default, 61, a
@@ -133,5 +135,6 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Reindex(args) => reindex::run(args, output).await,
         Verb::Quarantine(args) => quarantine::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
+        Verb::Config(args) => config::run(args, output),
     }
 }

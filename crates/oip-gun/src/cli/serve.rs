@@ -158,6 +158,8 @@ pub(super) async fn run(args: ServeArgs, output: Output) -> anyhow::Result<ExitC
     let layers = Layers::collect(args.into_flags(), &|name| std::env::var(name).ok())?;
     let settings = Settings::interpret(layers)?;
     let listener = bind(settings.api_listen).await?;
+    // A node that pulls from its own API would only ever find what it has.
+    gun_net::address::refuse_ourselves(&settings.node.peers, &[listener.local_addr()?])?;
     let node = tokio::select! {
         node = Node::start_with(settings.node.clone(), relay_api::router) => node.map_err(|error| anyhow::anyhow!("{}", crate::api::causes(&error)))?,
         () = stop.asked() => return Ok(ExitCode::SUCCESS),

@@ -38,7 +38,7 @@ fn help_texts_are_the_ones_that_were_reviewed() {
 
 #[test]
 fn json_is_known_before_and_after_every_verb() {
-    let verbs: [&[&str]; 10] = [
+    let verbs: [&[&str]; 13] = [
         &["serve"],
         &["demo"],
         &["publish", "post.json"],
@@ -49,6 +49,9 @@ fn json_is_known_before_and_after_every_verb() {
         &["delete", "did:gun:a"],
         &["explain", "did:gun:a"],
         &["migrate", "radata", "folder"],
+        &["migrate", "backup", "file"],
+        &["migrate", "elasticsearch", "http://es:9200"],
+        &["config", "check"],
     ];
     for verb in verbs {
         assert!(!parse(verb).unwrap().json, "{verb:?}");

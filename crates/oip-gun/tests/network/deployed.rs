@@ -68,7 +68,7 @@ async fn the_sync_of_a_deployed_node_finds_our_records_on_its_own_relay() {
     let what = "the record is indexed by their sync";
     wait_until(ARRIVAL, what, || async {
         let peer = RawGun::connect(&relay.url()).await.unwrap();
-        let mut theirs = Syncer::new(Source::Relay(peer));
+        let mut theirs = Syncer::new(Source::Relay(Box::new(peer)));
         let report = theirs.cycle_over(&["post"]).await;
         match theirs.indexed(&record.did) {
             Some(document) if document["data"] == data => Ok(()),
@@ -81,6 +81,7 @@ async fn the_sync_of_a_deployed_node_finds_our_records_on_its_own_relay() {
 #[tokio::test]
 async fn records_and_deletions_of_a_deployed_node_reach_ours_over_http() {
     let theirs = DeployedNode::start("deployed-a").await.unwrap();
+    theirs.set(|faults| faults.absent_wait = std::time::Duration::from_millis(50));
     let record = unsigned("their-note");
     theirs.publish(&record);
     let options = NodeOptions::named("ours")

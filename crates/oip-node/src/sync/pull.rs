@@ -203,6 +203,9 @@ impl Puller {
                 None
             }
         };
+        if let Err(error) = self.read_marks(effort).await {
+            round.note(&error);
+        }
         let mut reads = JoinSet::new();
         for record_type in self.types_of(named) {
             let Some(index) = self.registry.index(&record_type) else {
@@ -213,6 +216,7 @@ impl Puller {
             }
             while reads.len() >= INDEX_READS_MAX {
                 self.collect_index(reads.join_next().await, &mut round);
+                self.work_off_into(&mut round).await;
             }
             let this = Arc::clone(self);
             reads.spawn(async move {
@@ -222,20 +226,23 @@ impl Puller {
         }
         while let Some(read) = reads.join_next().await {
             self.collect_index(Some(read), &mut round);
+            self.work_off_into(&mut round).await;
         }
-        if round.is_down {
-            return round;
-        }
-        if let Err(error) = self.read_marks(effort).await {
-            round.note(&error);
-        }
-        let worked = self.read_open().await;
-        round.failures += worked.failures;
-        round.is_down |= worked.is_down;
         if !round.is_down {
             self.peer.worked();
         }
         round
+    }
+
+    /// Reads what is open by now: the records of one type don't wait for the indexes of all others, each
+    /// of which may take a deployed relay 3 s to say that it is not there.
+    async fn work_off_into(self: &Arc<Self>, round: &mut Round) {
+        let is_due = self.next_due().is_some_and(|due| due.is_zero());
+        if is_due && !round.is_down {
+            let worked = self.read_open().await;
+            round.failures += worked.failures;
+            round.is_down |= worked.is_down;
+        }
     }
 
     /// Reads what is open and due, without asking for indexes.

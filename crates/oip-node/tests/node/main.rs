@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
 mod admission;
+mod backup;
 mod deletions;
 mod deployed;
 mod discovery;
+mod explain;
 mod filters;
 mod future;
 mod healing;

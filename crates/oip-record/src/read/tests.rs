@@ -334,3 +334,20 @@ fn linked_nodes_that_a_relay_shows_one_by_one_make_a_whole_record() {
     let round = from_relay_json(&itself, |_| Some(json!({"again": link("a:b/data")})));
     assert_eq!(round, Err(Reject::NestedTooLarge));
 }
+
+#[test]
+fn the_index_form_is_read_back_to_the_texts_that_were_published() {
+    let graph = after_publish();
+    let raw = whole(read_in(&graph, "92d7138abcac:sig-1").unwrap());
+    let soul = Soul::new("92d7138abcac:sig-1").unwrap();
+    let accepted = accept(&soul, raw.clone(), SignaturePolicy::Require, NOW_MS).unwrap();
+    let mut document = accepted.document;
+    document["oip"]["syncedAt"] = json!("2026-01-20T10:00:00.000Z");
+    let read = from_document(&document).unwrap();
+    assert_eq!(read.data_text, raw.data_text);
+    assert_eq!(read.origin, TextOrigin::Rebuilt);
+    let again = accept(&soul, read, SignaturePolicy::Require, NOW_MS).unwrap();
+    assert_eq!(again.verification, Verification::Verified);
+    assert_eq!(again.order.at_ms, accepted.order.at_ms);
+    assert_eq!(from_document(&json!({"data": {}})), Err(Reject::NotOip));
+}

@@ -62,7 +62,7 @@ pub enum Source {
     Http(String),
     /// Its own relay, whose graph it is shown as its relay's HTTP server reads it: a peer of the real
     /// gun.js relay at this address.
-    Relay(RawGun),
+    Relay(Box<RawGun>),
 }
 
 /// What a cycle asked and brought.
