@@ -6,6 +6,7 @@
 //! itself; admission and limits stand in `admission`, the mesh and the store.
 
 mod gate;
+mod greeting;
 mod handle;
 mod held;
 mod lines;
@@ -132,12 +133,6 @@ pub(crate) struct Hub {
     /// Woken when values of the future were put aside.
     pub deferred: Arc<tokio::sync::Notify>,
 }
-
-/// The extension message by which nodes of this kind know each other.
-const GREETING: &str = "oip:hello";
-
-/// Ids are 32 hex digits; aliases are names that people chose.
-const NODE_ID_BYTES_MAX: usize = 128;
 
 struct Running {
     hub: Hub,
@@ -374,20 +369,6 @@ impl Running {
         self.lines.refused(peer, Instant::now());
     }
 
-    fn greet(&mut self, peer: PeerId) {
-        if self.greeted.insert(peer) {
-            let body = format!(
-                "{{\"v\":1,\"node\":{}}}",
-                serde_json::Value::from(&*self.hub.node_id)
-            );
-            self.feed(Input::Announce {
-                peer,
-                name: GREETING.into(),
-                body: body.into(),
-            });
-        }
-    }
-
     fn obey(&mut self, command: Command) {
         match command {
             Command::Ask { peer, get, reply } => {
@@ -608,24 +589,6 @@ impl Running {
         if let Some(asked) = self.asked.remove(&token) {
             // A large node of which parts came is data, however the rest ended.
             let _ = asked.reply.send(asked.part.map_or(end, Fetched::Data));
-        }
-    }
-
-    fn extension(&mut self, peer: PeerId, name: &str, body: &str) {
-        if name != GREETING {
-            return;
-        }
-        let greeting: Option<serde_json::Value> = serde_json::from_str(body).ok();
-        let node_id = greeting
-            .as_ref()
-            .and_then(|g| g["node"].as_str())
-            .filter(|id| id.len() <= NODE_ID_BYTES_MAX);
-        if let (Some(node_id), true) = (node_id, self.greeted_by.insert(peer)) {
-            let _ = self.hub.events.send(HubEvent::Greeted {
-                peer,
-                node_id: node_id.into(),
-            });
-            self.greet(peer);
         }
     }
 }
