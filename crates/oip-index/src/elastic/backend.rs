@@ -360,10 +360,9 @@ impl Inner {
             }
         }
         let route = "_search?allow_partial_search_results=false";
-        Ok(self
-            .ask(generation, route, &body)
+        self.ask(generation, route, &body)
             .await
-            .map_err(failed("search"))?)
+            .map_err(failed("search"))
     }
 
     /// The place after so many hits, walked to in steps that any index takes.
