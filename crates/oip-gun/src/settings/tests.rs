@@ -398,6 +398,16 @@ fn a_value_that_is_not_taken_is_refused_with_place_and_cure() {
             "records.index_mode \"whitelist\" (RECORD_TYPE_INDEX_MODE in the environment) would index nothing, because RECORD_TYPE_INDEX_WHITELIST names no type; list the wanted types there, or set the mode to all",
         ),
         (
+            Setting::IndexBackend,
+            "solr",
+            "index.backend \"solr\" (OIP_INDEX in the environment) is not an index; give embedded, or elasticsearch (OpenSearch too)",
+        ),
+        (
+            Setting::SearchHost,
+            "ftp://secret@search",
+            "index.elasticsearch_host (not shown) (ELASTICSEARCHHOST in the environment) is not the address of a search server; give http://host:9200 or https://host:9200",
+        ),
+        (
             Setting::AdminToken,
             "two words",
             "api.admin_token (not shown) (OIP_GUN_ADMIN_TOKEN in the environment) holds a blank or a character outside ASCII, which an Authorization header can't carry; use letters, digits and -_.~+/=",
@@ -407,6 +417,46 @@ fn a_value_that_is_not_taken_is_refused_with_place_and_cure() {
         let given = Given::new().variable(setting.variable(), value);
         assert_eq!(given.refusal(), message);
     }
+}
+
+#[test]
+fn a_search_server_is_named_as_deployed_nodes_name_it() {
+    use oip_index::elastic::{Credentials, PrivateDocuments};
+    use oip_node::config::IndexBackend;
+
+    let named = |more: &[(&str, &str)]| {
+        let given = Given::new()
+            .variable("OIP_INDEX", "elasticsearch")
+            .variable("ELASTICCLIENTUSERNAME", "oip")
+            .variable("ELASTICCLIENTPASSWORD", "secret");
+        let given = more
+            .iter()
+            .fold(given, |given, (name, value)| given.variable(name, *value));
+        match given.settings().unwrap().node.index {
+            IndexBackend::Elastic(settings) => settings,
+            IndexBackend::Embedded => panic!("elasticsearch was asked for"),
+        }
+    };
+    let settings = named(&[]);
+    assert_eq!(settings.address(), "http://elasticsearch:9200");
+    assert_eq!(settings.index(), "records");
+    assert_eq!(settings.private, PrivateDocuments::Guarded);
+    assert!(settings.private_kept_out().is_some());
+    assert!(!format!("{settings:?}").contains("secret"));
+    let settings = named(&[
+        ("ELASTICSEARCHHOST", "https://search.example:9200"),
+        ("OIP_ELASTICSEARCH_API_KEY", "a2V5"),
+        ("OIP_ELASTICSEARCH_INDEX", "mine"),
+        ("OIP_ELASTICSEARCH_PRIVATE", "allow"),
+    ]);
+    assert_eq!(settings.address(), "https://search.example:9200");
+    assert_eq!(settings.credentials, Credentials::ApiKey("a2V5".into()));
+    assert_eq!(settings.index(), "mine");
+    assert_eq!(settings.private, PrivateDocuments::Allow);
+    assert_eq!(
+        Given::new().settings().unwrap().node.index,
+        IndexBackend::Embedded
+    );
 }
 
 #[test]

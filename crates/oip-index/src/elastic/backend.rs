@@ -28,6 +28,7 @@ use super::error::{ElasticError, failed};
 use super::generations::{Generation, Place, id};
 use super::hits;
 use super::mapping;
+use super::rebuild::ElasticRebuild;
 use super::server::{Patience, Request, Server};
 use super::settings::ElasticSettings;
 use super::shape::{Shapes, shaped};
@@ -53,11 +54,11 @@ pub struct ElasticIndex {
     inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     settings: ElasticSettings,
     templates: Arc<Templates>,
     shapes: Shapes,
-    server: Server,
+    pub(super) server: Server,
     /// What is in force, once it has been found out.
     present: Mutex<Option<Arc<Generation>>>,
     /// `elasticsearch 8.17.0`, once it has been found out.
@@ -108,7 +109,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Inner {
-    fn place(&self) -> Place<'_> {
+    pub(super) fn place(&self) -> Place<'_> {
         Place {
             server: &self.server,
             settings: &self.settings,
@@ -117,7 +118,7 @@ impl Inner {
     }
 
     /// For writing: the indexer waits, which tries again by itself.
-    fn patience(&self) -> Patience {
+    pub(super) fn patience(&self) -> Patience {
         Patience(self.settings.patience)
     }
 
@@ -130,7 +131,10 @@ impl Inner {
     }
 
     /// The index in force.
-    async fn present(&self, patience: Patience) -> Result<Arc<Generation>, ElasticError> {
+    pub(super) async fn present(
+        &self,
+        patience: Patience,
+    ) -> Result<Arc<Generation>, ElasticError> {
         if let Some(present) = locked(&self.present).clone() {
             return Ok(present);
         }
@@ -140,6 +144,11 @@ impl Inner {
         *locked(&self.flavour) = Some(flavour);
         *locked(&self.present) = Some(Arc::clone(&found));
         Ok(found)
+    }
+
+    /// Another index may be in force now: it is found out at the next use.
+    pub(super) fn forget(&self) {
+        *locked(&self.present) = None;
     }
 
     /// Notes how an operation went, for status, and forgets what a failure puts in doubt.
@@ -172,7 +181,7 @@ impl Inner {
     }
 
     /// Writes a batch and then the position.
-    async fn write(
+    pub(super) async fn write(
         &self,
         generation: &Generation,
         batch: &[IndexOp],
@@ -351,10 +360,9 @@ impl Inner {
             }
         }
         let route = "_search?allow_partial_search_results=false";
-        Ok(self
-            .ask(generation, route, &body)
+        self.ask(generation, route, &body)
             .await
-            .map_err(failed("search"))?)
+            .map_err(failed("search"))
     }
 
     /// The place after so many hits, walked to in steps that any index takes.
@@ -516,10 +524,7 @@ impl Index for ElasticIndex {
             inner.place().make(&[], inner.patience()).await
         });
         let generation = inner.noted(made).map_err(failed("begin a rebuild"))?;
-        Ok(Box::new(ElasticRebuild {
-            inner: Arc::clone(inner),
-            generation: Some(generation),
-        }))
+        Ok(Box::new(ElasticRebuild::new(Arc::clone(inner), generation)))
     }
 
     fn clear(&self) -> Result<(), IndexError> {
@@ -544,7 +549,7 @@ impl Index for ElasticIndex {
 
 impl Inner {
     /// An index of another program may hold what is nowhere else.
-    async fn refuse_foreign(&self, present: &Generation) -> Result<(), ElasticError> {
+    pub(super) async fn refuse_foreign(&self, present: &Generation) -> Result<(), ElasticError> {
         if present.layout == Layout::Ours {
             return Ok(());
         }
@@ -597,68 +602,6 @@ impl Inner {
                 self.patience(),
             )
             .await?;
-        }
-    }
-}
-
-/// A new index that is being filled.
-struct ElasticRebuild {
-    inner: Arc<Inner>,
-    /// Taken when it is finished.
-    generation: Option<Generation>,
-}
-
-impl Rebuild for ElasticRebuild {
-    fn apply(&mut self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
-        let inner = &self.inner;
-        let Some(generation) = &self.generation else {
-            return Ok(Applied::default());
-        };
-        let written = inner.server.wait(inner.write(generation, batch, cursor));
-        written.map_err(failed("write a batch"))
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<(), IndexError> {
-        let inner = Arc::clone(&self.inner);
-        let Some(new) = self.generation.take() else {
-            return Ok(());
-        };
-        let done = inner.server.wait(async {
-            let present = inner.present(inner.patience()).await?;
-            inner.refuse_foreign(&present).await?;
-            inner.place().refresh(&new.name, inner.patience()).await?;
-            inner
-                .place()
-                .put_in_force(&new, &present, inner.patience())
-                .await
-        });
-        *locked(&inner.present) = None;
-        if done.is_err() {
-            self.generation = Some(new);
-        }
-        done.map_err(failed("put the new index in force"))
-    }
-}
-
-impl Drop for ElasticRebuild {
-    /// Given up: what is left behind is swept by the next one, should this fail.
-    fn drop(&mut self) {
-        let Some(generation) = self.generation.take() else {
-            return;
-        };
-        let inner = Arc::clone(&self.inner);
-        // Not on this thread, which may be one that must not block.
-        let removing = std::thread::Builder::new().name("search-server-sweep".to_owned());
-        let removal = removing.spawn(move || {
-            let removed = inner
-                .server
-                .wait(inner.place().remove(&generation.concrete, Patience::SEARCH));
-            if let Err(error) = removed {
-                tracing::warn!(error = %error.told(), "an index that was not finished is left behind");
-            }
-        });
-        if let Err(error) = removal {
-            tracing::warn!(%error, "an index that was not finished is left behind");
         }
     }
 }

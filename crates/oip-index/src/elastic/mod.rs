@@ -7,6 +7,7 @@
 //! * `shape`: the rest of the document, so that any server takes it
 //! * `mapping`: the index that we make
 //! * `generations`: which index is in force, and how another takes its place
+//! * `rebuild`: another beside it, until it does
 //! * `bulk`: writing, at the server's pace
 //! * `translate`, `hits`: queries there, answers back
 //! * `backend`: the [`crate::Index`]
@@ -26,6 +27,7 @@ mod error;
 mod generations;
 mod hits;
 mod mapping;
+mod rebuild;
 mod server;
 mod settings;
 mod shape;
