@@ -19,7 +19,7 @@ use gun::Soul;
 use gun_net::{Known, PullError, PullPeer, Pulled};
 use oip_record::{Candidate, Reject, read};
 use serde_json::{Map, Value};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::intake::Intake;
@@ -128,6 +128,9 @@ struct Open {
     attempts: u32,
     due_ms: u64,
 }
+
+/// What an index shows, if it changed.
+type IndexRead = Result<Option<Map<String, Value>>, PullError>;
 
 /// How reading one record ended.
 enum Ended {
@@ -287,9 +290,7 @@ impl Puller {
 
     fn collect_index(
         &self,
-        read: Option<
-            Result<(String, Result<Option<Map<String, Value>>, PullError>), tokio::task::JoinError>,
-        >,
+        read: Option<Result<(String, IndexRead), JoinError>>,
         round: &mut Round,
     ) {
         match read {
@@ -305,11 +306,7 @@ impl Puller {
     }
 
     /// An index as it stands, if it has changed; asked for again while it shows less than it did.
-    async fn read_index(
-        &self,
-        index: &Soul,
-        effort: Effort,
-    ) -> Result<Option<Map<String, Value>>, PullError> {
+    async fn read_index(&self, index: &Soul, effort: Effort) -> IndexRead {
         let known = {
             let mut memory = self.lock();
             let round = memory.round;
