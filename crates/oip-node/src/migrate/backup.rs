@@ -184,7 +184,7 @@ impl Import {
                 }
                 error => ImportError::Open(error),
             })?;
-        let keys = Keyring::open(&config.data_dir, config.wallet_file.as_deref())?;
+        let keys = Keyring::open(config)?;
         let node_id = config.node_id_override.clone();
         let importer = Importer {
             own: keys.creator.creator().did_address.clone(),
