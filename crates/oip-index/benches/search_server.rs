@@ -65,7 +65,7 @@ fn record(dice: &mut Dice, number: usize) -> IndexOp {
         },
         "oip": {
             "did": did,
-            "recordType": ["post", "recipe", "exercise"][number % 3],
+            "recordType": (["post", "recipe", "exercise"][number % 3]),
             "indexedAt": format!("2026-01-20T10:{:02}:{:02}.000Z", number / 60 % 60, number % 60),
             "ver": "0.8.0",
             "creator": {"didAddress": format!("did:arweave:{}", number % 20)},
