@@ -135,8 +135,8 @@ fn a_read_only_index_of_a_full_disk_takes_up_again_when_there_is_room() {
 
 #[test]
 fn a_server_killed_in_the_middle_of_writing_loses_nothing() {
-    const RECORDS: u64 = 20_000;
-    const BATCH: u64 = 1_000;
+    const RECORDS: u64 = 8_000;
+    const BATCH: u64 = 500;
     for distribution in search_servers() {
         let mut server = SearchServer::start(&distribution, SearchOptions::default()).unwrap();
         let place = Place::at(&server.url());
