@@ -294,8 +294,9 @@ async fn an_older_version_or_an_unsigned_one_does_not_take_the_place_of_a_sealed
         "did": attacked.did.to_string(), "recordType": "post", "ver": "0.8.0", "indexedAt": "2026-01-01T00:00:00.000Z",
         "creator": {"didAddress": creator.did_address, "publicKey": creator.public_key},
     });
+    // The node beside it still says that the record is encrypted, and nobody vouches for the contrary.
     attacked
-        .is_refused(&soul, text("unsigned"), oip, "unsigned")
+        .is_refused(&soul, text("unsigned"), oip, "exposed-private")
         .await;
 }
 
