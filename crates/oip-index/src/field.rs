@@ -13,8 +13,11 @@ pub const FIELD_DEPTH_MAX: usize = 16;
 /// Bytes of a path's text: four names of the longest kind that records bear.
 pub const FIELD_BYTES_MAX: usize = 512;
 
+/// A short name, and the field it stands for.
+type Alias = (&'static str, fn() -> FieldPath);
+
 /// Short names for the fields that people ask for most.
-const ALIASES: [(&str, fn() -> FieldPath); 12] = [
+const ALIASES: [Alias; 12] = [
     ("did", FieldPath::did),
     ("type", FieldPath::record_type),
     ("recordType", FieldPath::record_type),
