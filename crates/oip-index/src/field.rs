@@ -13,7 +13,7 @@ pub const FIELD_DEPTH_MAX: usize = 16;
 /// Bytes of a path's text: four names of the longest kind that records bear.
 pub const FIELD_BYTES_MAX: usize = 512;
 
-/// A short name, and what it stands for.
+/// A short name, and the field it stands for.
 type Alias = (&'static str, fn() -> FieldPath);
 
 /// Short names for the fields that people ask for most.
