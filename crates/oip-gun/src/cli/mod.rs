@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod delete;
 mod demo;
+mod doctor;
 mod explain;
 mod failure;
 mod get;
@@ -74,6 +75,7 @@ enum Verb {
     Explain(explain::ExplainArgs),
     Migrate(migrate::MigrateArgs),
     Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Tasks that a thread runs before it looks at the sockets again: with the runtime's default, 61, a
@@ -115,5 +117,6 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Explain(args) => explain::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
         Verb::Config(args) => config::run(args, output),
+        Verb::Doctor(args) => doctor::run(args, output).await,
     }
 }
