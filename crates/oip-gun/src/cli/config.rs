@@ -132,7 +132,7 @@ fn value_of(settings: &Settings, setting: Setting) -> String {
 }
 
 /// What works as it is written and is likely not what was meant.
-fn advice(settings: &Settings) -> Vec<String> {
+pub(super) fn advice(settings: &Settings) -> Vec<String> {
     let node = &settings.node;
     let mut advice = Vec::new();
     if !settings.api_listen.ip().is_loopback() && settings.admin_token.is_none() {

@@ -8,6 +8,7 @@ mod config;
 mod connection;
 mod delete;
 mod demo;
+mod doctor;
 mod explain;
 mod failure;
 mod get;
@@ -88,6 +89,7 @@ enum Verb {
     Quarantine(quarantine::QuarantineArgs),
     Migrate(migrate::MigrateArgs),
     Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Tasks that a thread runs before it looks at the sockets again: with the runtime's default, 61, a
@@ -136,5 +138,6 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Quarantine(args) => quarantine::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
         Verb::Config(args) => config::run(args, output),
+        Verb::Doctor(args) => doctor::run(args, output).await,
     }
 }

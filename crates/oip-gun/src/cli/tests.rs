@@ -38,7 +38,7 @@ fn help_texts_are_the_ones_that_were_reviewed() {
 
 #[test]
 fn json_is_known_before_and_after_every_verb() {
-    let verbs: [&[&str]; 13] = [
+    let verbs: [&[&str]; 14] = [
         &["serve"],
         &["demo"],
         &["publish", "post.json"],
@@ -52,6 +52,7 @@ fn json_is_known_before_and_after_every_verb() {
         &["migrate", "backup", "file"],
         &["migrate", "elasticsearch", "http://es:9200"],
         &["config", "check"],
+        &["doctor"],
     ];
     for verb in verbs {
         assert!(!parse(verb).unwrap().json, "{verb:?}");
