@@ -1,14 +1,17 @@
 //! The node: opens store, index and keys, starts every task under one supervisor, and drains them
-//! in order when it stops. What it reports of itself is put together in `report`.
+//! in order when it stops. What it reports of itself is put together in `report`;
+//! what callers ask of it stands in `records`, `keys` and `index`.
 
 mod index;
+mod keys;
+mod records;
 mod report;
 
 pub use index::{IndexReport, QuarantineKind, QuarantineReplay};
+pub use keys::RotateError;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -17,32 +20,28 @@ use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
 use gun_net::{NetConfig, Network, PullPeer, Router, ServeOptions, ServeStats, Transport};
 use oip_index::embedded::EmbeddedIndex;
-use oip_index::{Access, Condition, ElasticIndex, Index, IndexError, Page, Query, Templates};
-use oip_record::{Creator, CreatorKey, Did, NodeIdentity, Submission};
+use oip_index::{ElasticIndex, Index, IndexError, Templates};
+use oip_record::{Creator, CreatorKey, Did, NodeIdentity};
 use oip_store::{Op, Store, Transaction};
-use oip_vault::audit::{Action, Entry as AuditEntry};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::allowance::Allowances;
-use crate::audit::{Audit, AuditReport};
+use crate::audit::Audit;
 use crate::clock;
 use crate::config::{IndexBackend, NodeConfig, SyncMode};
 use crate::hub::{Hub, HubHandle};
 use crate::indexer::feeder::Feeder;
 use crate::indexer::scope::Scope;
 use crate::indexer::{self, Indexer, Rebuilds};
-use crate::keyring::{self, Keyring, KeyringError};
+use crate::keyring::{Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
-use crate::publish::{
-    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PublishError, Published, Publisher,
-    Turns as PublishTurns, event,
-};
+use crate::publish::{Publisher, Turns as PublishTurns};
 use crate::relay::{Relay, RelayParts};
-use crate::statements::{self, OwnStatementError, Statements};
+use crate::statements::{OwnStatementError, Statements};
 use crate::storage;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
@@ -53,7 +52,7 @@ use crate::sync::pull::Puller;
 use crate::sync::settle::LogBudget;
 use crate::sync::sweep::{SweepReport, Sweeper};
 use crate::sync::uplink::Uplink;
-use crate::vault::{self, Shown, Vault};
+use crate::vault::Vault;
 
 /// Frames that wait for the hub. Each holds at most one frame's messages; sockets are not read
 /// beyond it.
@@ -306,7 +305,7 @@ impl Node {
             )
             .await?;
         let introduction = Arc::new(std::sync::RwLock::new(introduction));
-        reconsider_sealed(&store, &vault).await?;
+        keys::reconsider_sealed(&store, &vault).await?;
         let relay = Relay::new(RelayParts {
             store: store.clone(),
             pulled: pulled.clone(),
@@ -527,250 +526,6 @@ impl Node {
         self.inner.key.creator()
     }
 
-    /// Publishes a record, or a new version of one. When this returns, it is durable, found by
-    /// [`Self::get`], and on its way to peers and into the index.
-    ///
-    /// # Errors
-    /// [`PublishError`]; then nothing of it was written.
-    pub async fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
-        self.publish_as(submission, &Owner::Operator).await
-    }
-
-    /// The same for a user, who becomes the owner.
-    ///
-    /// # Errors
-    /// [`PublishError`]; then nothing of it was written.
-    pub async fn publish_as(
-        &self,
-        submission: Submission,
-        owner: &Owner,
-    ) -> Result<Published, PublishError> {
-        self.inner.publisher.publish(submission, owner).await
-    }
-
-    /// Takes a record that its maker sealed himself, as it lies on the graph.
-    ///
-    /// # Errors
-    /// [`PublishError`]; then nothing of it was written.
-    pub async fn publish_sealed(
-        &self,
-        did: &Did,
-        data: String,
-        oip: String,
-    ) -> Result<Published, PublishError> {
-        let soul = did.soul().clone();
-        self.inner.publisher.publish_sealed(soul, data, oip).await
-    }
-
-    /// Shares a private record with more readers, or seals it anew for fewer.
-    ///
-    /// # Errors
-    /// [`PublishError`]; then nothing was changed.
-    pub async fn change_access(
-        &self,
-        did: &Did,
-        change: AccessChange,
-        owner: &Owner,
-    ) -> Result<AccessChanged, PublishError> {
-        self.inner.publisher.change_access(did, change, owner).await
-    }
-
-    /// The ids of the node's encryption keys, the current one first.
-    #[must_use]
-    pub fn encryption_keys(&self) -> Vec<String> {
-        let ring = self.inner.scope.vault.ring();
-        std::iter::once(ring.current())
-            .chain(ring.retired())
-            .map(|key| key.id().to_owned())
-            .collect()
-    }
-
-    /// The node's own id and its signing key's public text.
-    #[must_use]
-    pub fn identity(&self) -> (String, String) {
-        let identity = &self.inner.identity;
-        (identity.node_id(), identity.public().to_owned())
-    }
-
-    /// Replaces the encryption key: later records are sealed to a new one, and what was sealed to the
-    /// old one stays readable. Gives the new key's id.
-    ///
-    /// # Errors
-    /// [`RotateError`].
-    pub async fn rotate_encryption_key(&self) -> Result<String, RotateError> {
-        let inner = &self.inner;
-        if inner.config.private.encryption_key.is_some() {
-            return Err(RotateError::Given);
-        }
-        let mut ring = (*inner.scope.vault.ring()).clone();
-        ring.rotate(keyring::new_encryption_key()?)
-            .map_err(RotateError::Ring)?;
-        // Durable before anybody hears of it.
-        keyring::write_encryption_keys(&inner.config.data_dir.join("keys"), &ring)?;
-        let id = ring.current().id().to_owned();
-        inner.scope.vault.set_ring(ring);
-        let alias = inner.config.node_id_override.as_deref();
-        let creators = vec![inner.key.creator().did_address.clone()];
-        let graph = inner
-            .statements
-            .publish_own(&inner.identity, &inner.scope.vault.ring(), alias, creators)
-            .await?;
-        for peer in inner.peers.dialled() {
-            let (hub, graph) = (inner.statements.hub.clone(), graph.clone());
-            inner.accepting_tasks.spawn(async move {
-                hub.tell(peer, graph).await;
-            });
-        }
-        *inner
-            .introduction
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = graph;
-        remember_fingerprint(&inner.store, &inner.scope.vault).await?;
-        let rotated = oip_vault::audit::Event {
-            action: Action::Rotated,
-            did: String::new(),
-            key_id: id.clone(),
-            caller: "operator".to_owned(),
-            reason: "asked for".to_owned(),
-            count: 1,
-        };
-        inner.audit.note(rotated).await;
-        Ok(id)
-    }
-
-    /// Entries of the audit trail after a number, at most a thousand.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the store fails.
-    pub async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, ReadError> {
-        let audit = Arc::clone(&self.inner.audit);
-        off_reactor(move || Ok(audit.entries(after, limit)?)).await
-    }
-
-    /// Checks the whole audit trail.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the store fails.
-    pub async fn verify_audit(&self) -> Result<AuditReport, ReadError> {
-        let audit = Arc::clone(&self.inner.audit);
-        off_reactor(move || Ok(audit.verify()?)).await
-    }
-
-    /// What a user may see beside public records: what names his key, or is wrapped for his encryption key.
-    pub async fn access_of(&self, public_key: &str) -> Access {
-        let mut tokens = std::collections::BTreeSet::from([vault::reader_token(public_key)]);
-        // From what is here: a search waits for no peer.
-        if let Ok(found) = self.inner.statements.here().find(public_key).await {
-            tokens.extend(found.iter().map(|found| vault::key_token(&found.key.id())));
-        }
-        tokens.extend(self.memberships(public_key).await);
-        Access::Readers(tokens)
-    }
-
-    /// The organizations whose owners have signed that the holder of this key is a member.
-    async fn memberships(&self, public_key: &str) -> Vec<String> {
-        let members = oip_index::FieldPath::from_str(statements::MEMBERS_FIELD)
-            .expect("a constant path is a path");
-        let query = Query {
-            limit: oip_index::query::PAGE_HITS_MAX,
-            ..Query::of(Condition::All(vec![
-                Condition::record_types([statements::MEMBERS_TYPE]),
-                Condition::exact(members, [public_key]),
-            ]))
-        };
-        let Ok(page) = self.search(query).await else {
-            return Vec::new();
-        };
-        let mut organizations = Vec::new();
-        for hit in page.hits {
-            let named = &hit.document["data"][statements::MEMBERS_TYPE]["organization"];
-            let Some(name) = named.as_str() else { continue };
-            // The index found who says so; the owner's signature on the list is what counts.
-            let here = self.inner.statements.here();
-            let signed = match Did::parse(name) {
-                Ok(did) => here.members(&did, name).await,
-                Err(_) => continue,
-            };
-            if signed.is_ok_and(|members| members.contains(public_key)) {
-                organizations.push(vault::reader_token(name));
-            }
-        }
-        organizations
-    }
-
-    /// Deletes a record of this node's creator: a signed tombstone takes its place everywhere.
-    ///
-    /// # Errors
-    /// [`DeleteError`]; then nothing was changed.
-    pub async fn delete(&self, did: &Did) -> Result<Deleted, DeleteError> {
-        self.delete_as(did, &Owner::Operator).await
-    }
-
-    /// The same for a user, who must own the record.
-    ///
-    /// # Errors
-    /// [`DeleteError`]; then nothing was changed.
-    pub async fn delete_as(&self, did: &Did, owner: &Owner) -> Result<Deleted, DeleteError> {
-        self.inner.publisher.delete(did, owner).await
-    }
-
-    /// A public record in index form, read from the store; `None` if it is unknown, deleted, private, or hidden by a
-    /// deletion mark.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the store fails.
-    pub async fn get(&self, did: &Did) -> Result<Option<serde_json::Value>, ReadError> {
-        self.get_as(did, &Access::public()).await
-    }
-
-    /// The record as this caller may see it. The operator is shown ciphertext where there is nothing
-    /// else; to others what they may not read does not exist.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the store fails.
-    pub async fn get_as(
-        &self,
-        did: &Did,
-        access: &Access,
-    ) -> Result<Option<serde_json::Value>, ReadError> {
-        let (inner, did, access) = (Arc::clone(&self.inner), did.clone(), access.clone());
-        off_reactor(move || {
-            let Some(row) = inner.store.record(did.soul())?.filter(|row| !row.deleted) else {
-                return Ok(None);
-            };
-            if inner.scope.marks.hides(&row)?.is_some() {
-                return Ok(None);
-            }
-            let shown = inner
-                .scope
-                .vault
-                .read(&row)
-                .map_err(|source| ReadError::Damaged {
-                    did: did.clone(),
-                    source,
-                })?;
-            Ok(match shown {
-                Shown::Public(document) => Some(document),
-                Shown::Opened(opened) if vault::may_see(&access, &opened.readers) => {
-                    if access == Access::Everything {
-                        let read = event(
-                            Action::AdminRead,
-                            &did,
-                            &opened.key_id,
-                            "operator",
-                            "read by DID",
-                        );
-                        inner.audit.note_later(read);
-                    }
-                    Some(opened.document)
-                }
-                Shown::Sealed { document, .. } if access == Access::Everything => Some(document),
-                Shown::Opened(_) | Shown::Sealed { .. } => None,
-            })
-        })
-        .await
-    }
-
     /// What explaining a record looks at.
     pub(crate) fn parts_to_explain(&self) -> (&Store, &Judge, &Marks) {
         (
@@ -778,32 +533,6 @@ impl Node {
             &self.inner.judge,
             &self.inner.scope.marks,
         )
-    }
-
-    /// Searches the index.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the query is out of bounds or the index fails.
-    pub async fn search(&self, query: Query) -> Result<Page, ReadError> {
-        let index = Arc::clone(&self.inner.index);
-        off_reactor(move || Ok(index.search(&query)?)).await
-    }
-
-    /// The types of the records that this caller may see, with their numbers, and the number of all.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the index fails.
-    pub async fn record_types(
-        &self,
-        access: &Access,
-    ) -> Result<(Vec<(String, u64)>, u64), ReadError> {
-        let (index, access) = (Arc::clone(&self.inner.index), access.clone());
-        off_reactor(move || {
-            let types = index.record_types(&access)?;
-            let total = types.iter().map(|(_, count)| count).sum();
-            Ok((types, total))
-        })
-        .await
     }
 
     /// Asks all peers for their registry now, and waits until what was found is worked off.
@@ -861,73 +590,6 @@ fn pull_peers(config: &NodeConfig) -> Result<Vec<Arc<PullPeer>>, StartError> {
         .filter(|_| config.sync.mode == SyncMode::On)
         .map(|address| Ok(Arc::new(PullPeer::new(address.clone())?)))
         .collect()
-}
-
-/// Why the encryption key was not replaced.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RotateError {
-    /// It comes from outside.
-    #[error(
-        "the encryption key comes from GUN_NODE_ENCRYPTION_KEY: change it there, and keep the old one in the file with `keys import`"
-    )]
-    Given,
-    /// The ring is full.
-    #[error(transparent)]
-    Ring(oip_vault::keys::EncryptionKeyError),
-    /// The file could not be written.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    /// The statement could not be written.
-    #[error(transparent)]
-    Statement(#[from] OwnStatementError),
-}
-
-/// Records that are looked at in one go when keys or settings have changed.
-const RECONSIDERED_PAGE: usize = 1_000;
-
-/// Names which keys and settings the index was filled with.
-const FINGERPRINT: &str = "vault-fingerprint";
-
-/// Has every sealed record indexed again if other keys or settings are in force than the last time: a
-/// key that arrived opens what is here already, and what may not be shown any more goes.
-async fn reconsider_sealed(store: &Store, vault: &Vault) -> Result<(), OwnStatementError> {
-    let before = store.cursor(FINGERPRINT)?;
-    if before.as_deref() == Some(&*vault.fingerprint()) {
-        return Ok(());
-    }
-    if before.is_some() {
-        let (head, mut at) = (store.feed_head(), 0);
-        while at < head {
-            let page = store.feed(at, RECONSIDERED_PAGE)?;
-            let Some((last, _)) = page.last() else { break };
-            let mut ops = Vec::new();
-            for (seq, soul) in page.iter().filter(|(seq, _)| *seq <= head) {
-                if let Some(row) = store.record(soul)?
-                    && row.seq == *seq
-                    && vault::is_sealed(&row)
-                {
-                    ops.push(Op::PutRecord(row));
-                }
-            }
-            at = *last;
-            if !ops.is_empty() {
-                store.commit(Transaction { ops }, clock::wall_ms()).await?;
-            }
-        }
-    }
-    remember_fingerprint(store, vault).await
-}
-
-async fn remember_fingerprint(store: &Store, vault: &Vault) -> Result<(), OwnStatementError> {
-    let op = Op::SetCursor {
-        name: FINGERPRINT.to_owned(),
-        value: vault.fingerprint(),
-    };
-    store
-        .commit(Transaction::from(op), clock::wall_ms())
-        .await?;
-    Ok(())
 }
 
 fn guarded(routes: Router, config: &NodeConfig, stats: &ServeStats) -> Router {
