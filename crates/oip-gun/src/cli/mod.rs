@@ -14,7 +14,9 @@ mod get;
 mod inputs;
 mod migrate;
 mod output;
+mod peers;
 mod publish;
+mod registry;
 mod search;
 mod serve;
 mod status;
@@ -70,6 +72,8 @@ enum Verb {
     Get(get::GetArgs),
     Search(search::SearchArgs),
     Status(status::StatusArgs),
+    Peers(peers::PeersArgs),
+    Registry(registry::RegistryArgs),
     Sync(sync::SyncArgs),
     Delete(delete::DeleteArgs),
     Explain(explain::ExplainArgs),
@@ -112,6 +116,8 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Get(args) => get::run(args, output).await,
         Verb::Search(args) => search::run(args, output).await,
         Verb::Status(args) => status::run(args, output).await,
+        Verb::Peers(args) => peers::run(args, output).await,
+        Verb::Registry(args) => registry::run(args, output).await,
         Verb::Sync(args) => sync::run(args, output).await,
         Verb::Delete(args) => delete::run(args, output).await,
         Verb::Explain(args) => explain::run(args, output).await,
