@@ -16,8 +16,10 @@ mod inputs;
 mod keys;
 mod migrate;
 mod output;
+mod peers;
 mod publish;
 mod quarantine;
+mod registry;
 mod reindex;
 mod search;
 mod serve;
@@ -75,6 +77,8 @@ enum Verb {
     Get(get::GetArgs),
     Search(search::SearchArgs),
     Status(status::StatusArgs),
+    Peers(peers::PeersArgs),
+    Registry(registry::RegistryArgs),
     Sync(sync::SyncArgs),
     Delete(delete::DeleteArgs),
     Explain(explain::ExplainArgs),
@@ -126,6 +130,8 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Get(args) => get::run(args, output).await,
         Verb::Search(args) => search::run(args, output).await,
         Verb::Status(args) => status::run(args, output).await,
+        Verb::Peers(args) => peers::run(args, output).await,
+        Verb::Registry(args) => registry::run(args, output).await,
         Verb::Sync(args) => sync::run(args, output).await,
         Verb::Delete(args) => delete::run(args, output).await,
         Verb::Explain(args) => explain::run(args, output).await,
