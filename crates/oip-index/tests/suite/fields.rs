@@ -1,7 +1,5 @@
 //! Single fields: words, whole values, ranges, what exists; of known types and of none.
 
-use std::ops::Bound;
-
 use oip_index::{
     Condition, Direction, FieldPath, Index, IndexError, LastWord, MatchMode, Phrase, Query,
     QueryError, SortKey, Spelling, Text, syntax,
