@@ -114,13 +114,13 @@ pub(crate) fn facets_count_all_that_fit_on_all_pages(index: &dyn Index) {
         ..Query::by_text("thing")
     };
     let page = index.search(&query).expect("a page");
-    let counts: Vec<(&str, Vec<(Option<&str>, u64)>)> = page
+    let counts: Vec<_> = page
         .facets
         .iter()
         .map(|counts| {
             let values = counts.values.iter();
             let values = values.map(|one| (one.value.as_deref(), one.documents));
-            (counts.facet.label(), values.collect())
+            (counts.facet.label(), values.collect::<Vec<_>>())
         })
         .collect();
     assert_eq!(
