@@ -52,6 +52,7 @@ impl Dice {
 
 fn record(dice: &mut Dice, number: usize) -> IndexOp {
     let did = format!("did:gun:5b1fd0c7a9e2:post-{number:07}");
+    let record_type = ["post", "recipe", "exercise"][number % 3];
     let document = json!({
         "data": {
             "basic": {
@@ -65,7 +66,7 @@ fn record(dice: &mut Dice, number: usize) -> IndexOp {
         },
         "oip": {
             "did": did,
-            "recordType": (["post", "recipe", "exercise"][number % 3]),
+            "recordType": record_type,
             "indexedAt": format!("2026-01-20T10:{:02}:{:02}.000Z", number / 60 % 60, number % 60),
             "ver": "0.8.0",
             "creator": {"didAddress": format!("did:arweave:{}", number % 20)},

@@ -193,6 +193,14 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         encryption_key = "of a secret store"
         [index]
         templates_dir = "templates"
+        backend = "elasticsearch"
+        elasticsearch_host = "https://search.example:9200"
+        elasticsearch_user = "oip"
+        elasticsearch_password = "secret"
+        elasticsearch_api_key = "a2V5"
+        elasticsearch_ca_file = "/etc/ca.pem"
+        elasticsearch_index = "mine"
+        elasticsearch_private = "allow"
     "#;
     let mut from_file = Given::new().file(file);
     from_file.environment.clear();
@@ -237,6 +245,14 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
             ("JWT_SECRET", "a secret of sixteen"),
             ("WALLET_FILE", &wallet),
             ("OIP_TEMPLATES_DIR", &templates),
+            ("OIP_INDEX", "elasticsearch"),
+            ("ELASTICSEARCHHOST", "https://search.example:9200"),
+            ("ELASTICCLIENTUSERNAME", "oip"),
+            ("ELASTICCLIENTPASSWORD", "secret"),
+            ("OIP_ELASTICSEARCH_API_KEY", "a2V5"),
+            ("OIP_ELASTICSEARCH_CA_FILE", "/etc/ca.pem"),
+            ("OIP_ELASTICSEARCH_INDEX", "mine"),
+            ("OIP_ELASTICSEARCH_PRIVATE", "allow"),
             ("RECORD_TYPE_INDEX_MODE", "whitelist"),
             ("RECORD_TYPE_INDEX_WHITELIST", "post, recipe"),
             ("RECORD_TYPE_INDEX_BLACKLIST", "video"),
@@ -276,6 +292,14 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         assert_eq!(node.sync.interval_ms, 5_000);
         assert_eq!(node.sync.signatures, SignaturePolicy::Require);
         assert_eq!(node.registry_root, "test:registry");
+        let oip_node::config::IndexBackend::Elastic(index) = &node.index else {
+            panic!("elasticsearch was asked for")
+        };
+        assert_eq!(index.address(), "https://search.example:9200");
+        assert_eq!(
+            index.ca_file.as_deref(),
+            Some(std::path::Path::new("/etc/ca.pem"))
+        );
         assert_eq!(node.node_id_override.as_deref(), Some("harbour"));
         assert_eq!(node.privacy_default, PrivacyDefault::Private);
         assert_eq!(
