@@ -19,6 +19,9 @@ fn tagged(number: u64) -> IndexOp {
     )
 }
 
+/// A facet's name, and its values with their documents.
+type Counted<'a> = (&'a str, Vec<(Option<&'a str>, u64)>);
+
 fn hundred(index: &dyn Index) {
     let batch: Vec<_> = (0..100).map(tagged).collect();
     for (cursor, part) in batch.chunks(30).enumerate() {
@@ -114,7 +117,7 @@ pub(crate) fn facets_count_all_that_fit_on_all_pages(index: &dyn Index) {
         ..Query::by_text("thing")
     };
     let page = index.search(&query).expect("a page");
-    let counts: Vec<_> = page
+    let counts: Vec<Counted<'_>> = page
         .facets
         .iter()
         .map(|counts| {
