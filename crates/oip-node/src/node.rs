@@ -2,13 +2,14 @@
 //! in order when it stops. What it reports of itself is put together in `report`.
 
 mod index;
+mod private;
 mod report;
 
 pub use index::{IndexReport, QuarantineKind, QuarantineReplay};
+pub use private::RotateError;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,31 +17,30 @@ use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
 use gun_net::{NetConfig, Network, Router, ServeOptions, ServeStats};
 use oip_index::embedded::EmbeddedIndex;
-use oip_index::{Access, Condition, Index, IndexError, Page, Query, Templates};
+use oip_index::{Access, Index, IndexError, Page, Query, Templates};
 use oip_record::{Creator, CreatorKey, Did, NodeIdentity, Submission};
 use oip_store::{Op, Store, Transaction};
-use oip_vault::audit::{Action, Entry as AuditEntry};
+use oip_vault::audit::Action;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::allowance::Allowances;
-use crate::audit::{Audit, AuditReport};
+use crate::audit::Audit;
 use crate::clock;
 use crate::config::{NodeConfig, SyncMode};
 use crate::hub::{Hub, HubHandle};
 use crate::indexer::feeder::Feeder;
 use crate::indexer::{self, Indexer, Rebuilds};
-use crate::keyring::{self, Keyring, KeyringError};
+use crate::keyring::{Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::publish::{
-    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PublishError, Published, Publisher,
-    Turns as PublishTurns, event,
+    DeleteError, Deleted, Owner, PublishError, Published, Publisher, Turns as PublishTurns, event,
 };
 use crate::relay::{Relay, RelayParts};
-use crate::statements::{self, OwnStatementError, Statements};
+use crate::statements::{OwnStatementError, Statements};
 use crate::storage;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
@@ -288,7 +288,7 @@ impl Node {
             )
             .await?;
         let introduction = Arc::new(std::sync::RwLock::new(introduction));
-        reconsider_sealed(&store, &vault).await?;
+        private::reconsider_sealed(&store, &vault).await?;
         let relay = Relay::new(RelayParts {
             store: store.clone(),
             hub: hub.clone(),
@@ -491,156 +491,6 @@ impl Node {
         self.inner.publisher.publish(submission, owner).await
     }
 
-    /// Takes a record that its maker sealed himself, as it lies on the graph.
-    ///
-    /// # Errors
-    /// [`PublishError`]; then nothing of it was written.
-    pub async fn publish_sealed(
-        &self,
-        did: &Did,
-        data: String,
-        oip: String,
-    ) -> Result<Published, PublishError> {
-        let soul = did.soul().clone();
-        self.inner.publisher.publish_sealed(soul, data, oip).await
-    }
-
-    /// Shares a private record with more readers, or seals it anew for fewer.
-    ///
-    /// # Errors
-    /// [`PublishError`]; then nothing was changed.
-    pub async fn change_access(
-        &self,
-        did: &Did,
-        change: AccessChange,
-        owner: &Owner,
-    ) -> Result<AccessChanged, PublishError> {
-        self.inner.publisher.change_access(did, change, owner).await
-    }
-
-    /// The ids of the node's encryption keys, the current one first.
-    #[must_use]
-    pub fn encryption_keys(&self) -> Vec<String> {
-        let ring = self.inner.vault.ring();
-        std::iter::once(ring.current())
-            .chain(ring.retired())
-            .map(|key| key.id().to_owned())
-            .collect()
-    }
-
-    /// The node's own id and its signing key's public text.
-    #[must_use]
-    pub fn identity(&self) -> (String, String) {
-        let identity = &self.inner.identity;
-        (identity.node_id(), identity.public().to_owned())
-    }
-
-    /// Replaces the encryption key: later records are sealed to a new one, and what was sealed to the
-    /// old one stays readable. Gives the new key's id.
-    ///
-    /// # Errors
-    /// [`RotateError`].
-    pub async fn rotate_encryption_key(&self) -> Result<String, RotateError> {
-        let inner = &self.inner;
-        if inner.config.private.encryption_key.is_some() {
-            return Err(RotateError::Given);
-        }
-        let mut ring = (*inner.vault.ring()).clone();
-        ring.rotate(keyring::new_encryption_key()?)
-            .map_err(RotateError::Ring)?;
-        // Durable before anybody hears of it.
-        keyring::write_encryption_keys(&inner.config.data_dir.join("keys"), &ring)?;
-        let id = ring.current().id().to_owned();
-        inner.vault.set_ring(ring);
-        let alias = inner.config.node_id_override.as_deref();
-        let creators = vec![inner.key.creator().did_address.clone()];
-        let graph = inner
-            .statements
-            .publish_own(&inner.identity, &inner.vault.ring(), alias, creators)
-            .await?;
-        for peer in inner.peers.dialled() {
-            let (hub, graph) = (inner.statements.hub.clone(), graph.clone());
-            inner.accepting_tasks.spawn(async move {
-                hub.tell(peer, graph).await;
-            });
-        }
-        *inner
-            .introduction
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = graph;
-        remember_fingerprint(&inner.store, &inner.vault).await?;
-        let rotated = oip_vault::audit::Event {
-            action: Action::Rotated,
-            did: String::new(),
-            key_id: id.clone(),
-            caller: "operator".to_owned(),
-            reason: "asked for".to_owned(),
-            count: 1,
-        };
-        inner.audit.note(rotated).await;
-        Ok(id)
-    }
-
-    /// Entries of the audit trail after a number, at most a thousand.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the store fails.
-    pub async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, ReadError> {
-        let audit = Arc::clone(&self.inner.audit);
-        off_reactor(move || Ok(audit.entries(after, limit)?)).await
-    }
-
-    /// Checks the whole audit trail.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the store fails.
-    pub async fn verify_audit(&self) -> Result<AuditReport, ReadError> {
-        let audit = Arc::clone(&self.inner.audit);
-        off_reactor(move || Ok(audit.verify()?)).await
-    }
-
-    /// What a user may see beside public records: what names his key, or is wrapped for his encryption key.
-    pub async fn access_of(&self, public_key: &str) -> Access {
-        let mut tokens = std::collections::BTreeSet::from([vault::reader_token(public_key)]);
-        // From what is here: a search waits for no peer.
-        if let Ok(found) = self.inner.statements.here().find(public_key).await {
-            tokens.extend(found.iter().map(|found| vault::key_token(&found.key.id())));
-        }
-        tokens.extend(self.memberships(public_key).await);
-        Access::Readers(tokens)
-    }
-
-    /// The organizations whose owners have signed that the holder of this key is a member.
-    async fn memberships(&self, public_key: &str) -> Vec<String> {
-        let members = oip_index::FieldPath::from_str(statements::MEMBERS_FIELD)
-            .expect("a constant path is a path");
-        let query = Query {
-            limit: oip_index::query::PAGE_HITS_MAX,
-            ..Query::of(Condition::All(vec![
-                Condition::record_types([statements::MEMBERS_TYPE]),
-                Condition::exact(members, [public_key]),
-            ]))
-        };
-        let Ok(page) = self.search(query).await else {
-            return Vec::new();
-        };
-        let mut organizations = Vec::new();
-        for hit in page.hits {
-            let named = &hit.document["data"][statements::MEMBERS_TYPE]["organization"];
-            let Some(name) = named.as_str() else { continue };
-            // The index found who says so; the owner's signature on the list is what counts.
-            let here = self.inner.statements.here();
-            let signed = match Did::parse(name) {
-                Ok(did) => here.members(&did, name).await,
-                Err(_) => continue,
-            };
-            if signed.is_ok_and(|members| members.contains(public_key)) {
-                organizations.push(vault::reader_token(name));
-            }
-        }
-        organizations
-    }
-
     /// Deletes a record of this node's creator: a signed tombstone takes its place everywhere.
     ///
     /// # Errors
@@ -780,73 +630,6 @@ impl Node {
         // The sender lives as long as the indexer; a stopping node has nothing to wait for.
         let _ = indexed.wait_for(|reached| *reached >= head).await;
     }
-}
-
-/// Why the encryption key was not replaced.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RotateError {
-    /// It comes from outside.
-    #[error(
-        "the encryption key comes from GUN_NODE_ENCRYPTION_KEY: change it there, and keep the old one in the file with `keys import`"
-    )]
-    Given,
-    /// The ring is full.
-    #[error(transparent)]
-    Ring(oip_vault::keys::EncryptionKeyError),
-    /// The file could not be written.
-    #[error(transparent)]
-    Keyring(#[from] KeyringError),
-    /// The statement could not be written.
-    #[error(transparent)]
-    Statement(#[from] OwnStatementError),
-}
-
-/// Records that are looked at in one go when keys or settings have changed.
-const RECONSIDERED_PAGE: usize = 1_000;
-
-/// Names which keys and settings the index was filled with.
-const FINGERPRINT: &str = "vault-fingerprint";
-
-/// Has every sealed record indexed again if other keys or settings are in force than the last time: a
-/// key that arrived opens what is here already, and what may not be shown any more goes.
-async fn reconsider_sealed(store: &Store, vault: &Vault) -> Result<(), OwnStatementError> {
-    let before = store.cursor(FINGERPRINT)?;
-    if before.as_deref() == Some(&*vault.fingerprint()) {
-        return Ok(());
-    }
-    if before.is_some() {
-        let (head, mut at) = (store.feed_head(), 0);
-        while at < head {
-            let page = store.feed(at, RECONSIDERED_PAGE)?;
-            let Some((last, _)) = page.last() else { break };
-            let mut ops = Vec::new();
-            for (seq, soul) in page.iter().filter(|(seq, _)| *seq <= head) {
-                if let Some(row) = store.record(soul)?
-                    && row.seq == *seq
-                    && vault::is_sealed(&row)
-                {
-                    ops.push(Op::PutRecord(row));
-                }
-            }
-            at = *last;
-            if !ops.is_empty() {
-                store.commit(Transaction { ops }, clock::wall_ms()).await?;
-            }
-        }
-    }
-    remember_fingerprint(store, vault).await
-}
-
-async fn remember_fingerprint(store: &Store, vault: &Vault) -> Result<(), OwnStatementError> {
-    let op = Op::SetCursor {
-        name: FINGERPRINT.to_owned(),
-        value: vault.fingerprint(),
-    };
-    store
-        .commit(Transaction::from(op), clock::wall_ms())
-        .await?;
-    Ok(())
 }
 
 fn guarded(routes: Router, config: &NodeConfig, stats: &ServeStats) -> Router {

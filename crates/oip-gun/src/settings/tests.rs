@@ -438,7 +438,7 @@ fn faults_of_the_file_name_file_place_and_the_known_keys() {
         ),
         (
             "port = 3005",
-            "DIR/given.toml, line 1, column 1: unknown field `port`, expected one of `data_dir`, `api`, `relay`, `sync`, `registry`, `records`, `index`",
+            "DIR/given.toml, line 1, column 1: unknown field `port`, expected one of `data_dir`, `api`, `relay`, `sync`, `registry`, `records`, `private`, `index`",
         ),
         (
             "[api]\nport = ",
