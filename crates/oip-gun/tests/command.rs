@@ -195,7 +195,7 @@ async fn the_verbs_do_the_whole_life_of_a_record() {
         std::fs::write(folder.join(name), record.to_string()).unwrap();
     }
     // Without a token what asks for privacy is refused, and nothing of it is written.
-    let (code, report) = verb(&node, &["publish", "records"]).await;
+    let (code, report) = verb(&node, &["publish", "records/b.json"]).await;
     assert_eq!(code, Some(1));
     assert!(report.to_string().contains("token"), "{report}");
     let (code, report) = verb(&node, &["publish", "records", "--data-dir", "data"]).await;
