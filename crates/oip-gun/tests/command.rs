@@ -165,6 +165,13 @@ async fn a_node_ends_with_the_process_that_holds_its_stdin() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 }
 
+/// The DID of the private one among what was published.
+fn published_diary(report: &Value) -> String {
+    let rows = report["published"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["input"] == "records/b.json");
+    row.unwrap()["did"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 async fn the_verbs_do_the_whole_life_of_a_record() {
     let node = node().await;
@@ -187,8 +194,12 @@ async fn the_verbs_do_the_whole_life_of_a_record() {
     for (name, record) in &files {
         std::fs::write(folder.join(name), record.to_string()).unwrap();
     }
-    let (code, report) = verb(&node, &["publish", "records"]).await;
-    assert_eq!(code, Some(0));
+    // Without a token what asks for privacy is refused, and nothing of it is written.
+    let (code, report) = verb(&node, &["publish", "records/b.json"]).await;
+    assert_eq!(code, Some(1));
+    assert!(report.to_string().contains("token"), "{report}");
+    let (code, report) = verb(&node, &["publish", "records", "--data-dir", "data"]).await;
+    assert_eq!(code, Some(0), "{report}");
     assert_eq!(report["published"].as_array().unwrap().len(), 3);
 
     let published = report["published"].as_array().unwrap();
@@ -218,6 +229,50 @@ async fn the_verbs_do_the_whole_life_of_a_record() {
         (code, &status["sync"]["status"]),
         (Some(0), &json!("healthy"))
     );
+
+    let operator = |arguments: &[&str]| {
+        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        arguments
+            .into_iter()
+            .chain(["--data-dir".to_owned(), "data".to_owned()])
+            .collect::<Vec<_>>()
+    };
+    let as_operator = async |arguments: &[&str]| {
+        let arguments = operator(arguments);
+        verb(
+            &node,
+            &arguments.iter().map(String::as_str).collect::<Vec<_>>(),
+        )
+        .await
+    };
+    let (code, keys) = as_operator(&["keys", "show"]).await;
+    assert_eq!(
+        (code, keys["encryptionKeys"].as_array().unwrap().len()),
+        (Some(0), 1)
+    );
+    let (code, rotated) = as_operator(&["keys", "rotate"]).await;
+    assert_eq!(code, Some(0));
+    assert_eq!(rotated["encryptionKeys"][1], keys["encryptionKeys"][0]);
+    let (code, audit) = as_operator(&["audit", "verify"]).await;
+    assert_eq!((code, &audit["broken"]), (Some(0), &Value::Null));
+    let (code, listed) = as_operator(&["audit", "list"]).await;
+    assert_eq!((code, &listed[0]["action"]), (Some(0), &json!("sealed")));
+    let diary = published_diary(&report);
+    let (code, shared) = as_operator(&["share", &diary, "nobody"]).await;
+    assert_eq!(
+        (code, &shared["reason"]),
+        (Some(1), &json!("unknown-recipient-node"))
+    );
+    let (code, secret) = as_operator(&["get", &diary]).await;
+    assert_eq!(
+        (code, &secret["data"]["basic"]["name"]),
+        (Some(0), &json!("Diary"))
+    );
+    let (code, _) = verb(&node, &["get", &diary]).await;
+    assert_eq!(code, Some(1), "nobody without a token is shown it");
+    let (code, exported) = as_operator(&["keys", "export", "copied"]).await;
+    assert_eq!(code, Some(0), "{exported}");
+    assert!(node.folder().join("copied/encryption.json").is_file());
 
     let (code, deleted) = verb(&node, &["delete", &did]).await;
     assert_eq!((code, &deleted["success"]), (Some(0), &json!(true)));

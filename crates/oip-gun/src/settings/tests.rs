@@ -508,11 +508,11 @@ fn faults_of_the_file_name_file_place_and_the_known_keys() {
     let cases = [
         (
             "[api]\nprot = 3005",
-            "DIR/given.toml, line 2, column 1: unknown field `prot`, expected one of `bind`, `port`, `admin_token`, `disable_gun_relay`",
+            "DIR/given.toml, line 2, column 1: unknown field `prot`, expected one of `bind`, `port`, `admin_token`, `jwt_secret`, `disable_gun_relay`",
         ),
         (
             "port = 3005",
-            "DIR/given.toml, line 1, column 1: unknown field `port`, expected one of `data_dir`, `api`, `relay`, `sync`, `registry`, `records`, `index`",
+            "DIR/given.toml, line 1, column 1: unknown field `port`, expected one of `data_dir`, `api`, `relay`, `sync`, `registry`, `records`, `private`, `index`",
         ),
         (
             "[api]\nport = ",

@@ -83,8 +83,8 @@ impl Node {
             reasons,
             metrics: self.sync_metrics(now_ms),
             configuration: SyncSettings {
-                private_records_enabled: inner.config.private.foreign
-                    == crate::config::ForeignSealed::Open,
+                private_records_enabled: present.sync_on
+                    && inner.config.private.foreign == crate::config::ForeignSealed::Open,
                 trusted_nodes: Vec::new(),
                 cache_max_age: 0,
                 cache_max_age_minutes: 0,

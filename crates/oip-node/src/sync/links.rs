@@ -86,12 +86,15 @@ impl Links {
             .clone();
         let (hub, uplink) = (self.hub.clone(), Arc::clone(&self.uplink));
         self.tracker.spawn(async move {
-            tokio::select! {
-                // Whatever came of it, records follow: a peer that did not take it is asked by others for it.
-                _ = hub.tell(peer, introduction) => {}
-                () = until.cancelled() => return,
-            }
-            uplink.run(peer, label, until).await;
+            let introduced = async {
+                tokio::select! {
+                    // Whatever comes of it: a peer that did not take it is asked by others for it.
+                    _ = hub.tell(peer, introduction) => {}
+                    () = until.cancelled() => {}
+                }
+            };
+            // In this order, so that it is sent first; its ack is not waited for.
+            tokio::join!(biased; introduced, uplink.run(peer, label, until.clone()));
         });
     }
 

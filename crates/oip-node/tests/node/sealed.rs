@@ -353,7 +353,7 @@ async fn the_statement_of_another_node_cannot_be_forged() {
     let pointer = raw::node(
         &format!("oip:registry:nodes:{id}"),
         &[("pub", json!(forger.public()))],
-        now_ms() + 5,
+        now_ms(),
     );
     put(&mut a.client().await, pointer).await;
     let error = a.publish(private("s", "y", &[&b])).await.unwrap_err();
