@@ -59,6 +59,8 @@ pub async fn run() -> Result<()> {
                 }
             }
             NetEvent::Closed { peer, .. } => relay.handle(Input::Closed { peer })?,
+            // Its answers cost it nothing to make.
+            NetEvent::Relieved { .. } => {}
         }
     }
     Ok(())

@@ -5,10 +5,12 @@ mod get;
 mod graph;
 mod radata;
 mod sea;
+mod sealed;
 mod wire;
 
 pub use get::{get, lex};
 pub use graph::put;
 pub use radata::radata;
 pub use sea::sea;
+pub use sealed::sealed;
 pub use wire::frame;

@@ -38,6 +38,10 @@ const TARGETS: &[Target] = &[
         seeds: seeds::signed,
     },
     Target {
+        name: "sealed",
+        seeds: seeds::sealed,
+    },
+    Target {
         name: "radata",
         seeds: seeds::files,
     },

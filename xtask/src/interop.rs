@@ -14,7 +14,7 @@ const INSTALL_TRIES: u32 = 3;
 /// Pause before another try, times the number of the try.
 const INSTALL_PAUSE: Duration = Duration::from_secs(5);
 /// Set to `required` by CI: a machine without Node.js then fails instead of skipping interop.
-const REQUIREMENT: &str = "OIP_INTEROP";
+pub(crate) const REQUIREMENT: &str = "OIP_INTEROP";
 
 /// Whether gun.js can be started on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod differential;
 mod fuzz;
 mod interop;
 mod lint;
+mod servers;
 mod structure;
 mod suite;
 
@@ -60,6 +61,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         summary: "install the Node.js packages that the interop tests need",
         run: interop::run,
+    },
+    Task {
+        name: "servers",
+        arguments: "[NAME… | --all]",
+        summary: "fetch the Elasticsearch and OpenSearch that the index tests run against",
+        run: servers::run,
     },
     Task {
         name: "fuzz",

@@ -13,8 +13,9 @@ use anyhow::{Context, Result};
 use crate::command;
 use crate::fuzz::{self, Outcome};
 use crate::interop::{self, Interop};
+use crate::servers;
 
-/// What a test prints before it returns early because gun.js is not there (`testkit::interop`).
+/// What a test prints before it returns early because a judge is not there (`testkit::interop`, `testkit::search_servers`).
 /// libtest knows no such outcome and calls the test passed; the totals call it skipped.
 const SKIP_MARK: &str = "skipped: ";
 /// How long output is still read after cargo has ended. A process that a test left behind holds
@@ -85,11 +86,20 @@ enum Event {
 }
 
 pub(crate) fn run(_: &[String]) -> Result<ExitCode> {
-    let interop = interop::set_up()?;
+    let judges = [
+        ("gun.js", interop::set_up()?),
+        ("Elasticsearch and OpenSearch", servers::set_up()?),
+    ];
     // Without `--no-fail-fast` cargo stops at the first failing binary, and the totals would lie.
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
-    if let Interop::Missing(why) = &interop {
-        println!("tests against gun.js are skipped: {why}");
+    let mut absent = 0;
+    for (judge, found) in &judges {
+        if let Interop::Missing(why) = found {
+            println!("tests against {judge} are skipped: {why}");
+            absent += 1;
+        }
+    }
+    if absent > 0 {
         // libtest hides what passing tests print, and with it who skipped.
         arguments.extend(["--", "--show-output"]);
     }

@@ -42,9 +42,24 @@ async fn attack(name: &str, relay: &str, seconds: &str) -> Result<()> {
     attack.run(&target, ends).await
 }
 
+/// The command line.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: Options,
+    /// The attacks to measure, by name; all unless given
+    attacks: Vec<String>,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn measure_all() -> Result<()> {
-    let options = Options::parse();
+    let Arguments { options, attacks } = Arguments::parse();
+    let is_chosen =
+        |attack: &Attack| attacks.is_empty() || attacks.iter().any(|name| name == attack.name());
+    for name in &attacks {
+        let known = Attack::ALL.iter().any(|attack| attack.name() == name);
+        ensure!(known, "no attack is named {name}");
+    }
     let runs = options.runs_or(RUNS);
     let time = Duration::from_secs_f64(options.seconds);
     let mut report = Report::new("attacks", &options, runs);
@@ -66,7 +81,7 @@ async fn measure_all() -> Result<()> {
         ],
     );
     for _ in 0..runs {
-        for attack in Attack::ALL {
+        for attack in Attack::ALL.into_iter().filter(is_chosen) {
             measure(attack, time, &options, &mut table)
                 .await
                 .with_context(|| attack.name())?;

@@ -1,7 +1,8 @@
 //! Peer addresses as an operator writes them in `GUN_PEERS`.
 //!
-//! Owns their one normal form, `ws://host:port/gun`. Refuses what can't work, with the cure in
-//! the message: a list that quietly loses an entry looks like a network that is down.
+//! Owns their one normal form: `ws://host:port/gun`, or `http://host:port/gun-relay` for a deployed
+//! node that serves its graph over plain HTTP. Refuses what can't work, with the cure in the
+//! message: a list that quietly loses an entry looks like a network that is down.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,8 +13,8 @@ use url::{Host, Url};
 /// The path at which every GUN relay listens.
 const GUN_PATH: &str = "/gun";
 
-/// Part of the path under which deployed nodes serve their graph over plain HTTP.
-const HTTP_ONLY_PATH: &str = "gun-relay";
+/// The end of the path at which deployed nodes serve their graph over plain HTTP.
+const PULL_PATH: &str = "gun-relay";
 
 /// Where a GUN peer listens; in normal form, so that equal peers are equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -22,15 +23,25 @@ pub struct PeerAddress {
     host: Arc<str>,
     port: u16,
     security: Security,
+    transport: Transport,
 }
 
 /// Whether a connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Security {
-    /// `ws`.
+    /// `ws`, `http`.
     Plain,
-    /// `wss`.
+    /// `wss`, `https`.
     Tls,
+}
+
+/// How a peer is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// A WebSocket, on which both sides speak at any time.
+    WebSocket,
+    /// Plain HTTP: the peer answers what it is asked, and that is all.
+    Pull,
 }
 
 /// Why a text is no peer address.
@@ -74,12 +85,19 @@ pub enum AddressError {
     /// `0.0.0.0` or `[::]`: an address to listen on, not to dial.
     #[error("peer address {0:?} names every interface, not a host: name the peer's host")]
     Unspecified(String),
-    /// A node that serves its graph over HTTP only.
+    /// A WebSocket scheme on a path that serves plain HTTP.
     #[error(
-        "peer address {0:?} serves HTTP only (its path holds /gun-relay), which can't be dialled \
-         yet: give the address of its GUN relay, such as ws://host:8765/gun"
+        "peer address {0:?} names a WebSocket, but /gun-relay is served over plain HTTP: write \
+         http://host:3005/gun-relay (or https://), or the address of the GUN relay, such as \
+         ws://host:8765/gun"
     )]
-    HttpOnly(String),
+    NoWebSocket(String),
+    /// Something behind `/gun-relay`.
+    #[error(
+        "peer address {0:?} goes on behind /gun-relay: let it end there, as in \
+         http://host:3005/gun-relay"
+    )]
+    PullPath(String),
     /// The address of the node that is being configured.
     #[error("peer address {address:?} is this node itself (it listens on {listening}): remove it")]
     Ourselves {
@@ -132,7 +150,8 @@ pub fn refuse_ourselves(
 }
 
 impl PeerAddress {
-    /// Parses one address. `http` and `https` mean `ws` and `wss`; no path means `/gun`.
+    /// Parses one address. `http` and `https` mean `ws` and `wss`, unless the path ends in
+    /// `/gun-relay`, which is pulled over HTTP; no path means `/gun`.
     ///
     /// # Errors
     /// [`AddressError`] that names the cure.
@@ -144,7 +163,8 @@ impl PeerAddress {
         let (scheme, rest) = text
             .split_once("://")
             .ok_or_else(|| AddressError::NoScheme(written()))?;
-        let (scheme, security) = match scheme.to_ascii_lowercase().as_str() {
+        let written_scheme = scheme.to_ascii_lowercase();
+        let (scheme, security) = match written_scheme.as_str() {
             "ws" | "http" => ("ws", Security::Plain),
             "wss" | "https" => ("wss", Security::Tls),
             _ => {
@@ -159,7 +179,7 @@ impl PeerAddress {
         if rest.is_empty() || rest.starts_with(['/', ':', '?', '#', '\\']) {
             return Err(AddressError::NoHost(written()));
         }
-        let mut url =
+        let url =
             Url::parse(&format!("{scheme}://{rest}")).map_err(|error| AddressError::Malformed {
                 address: written(),
                 why: error.to_string(),
@@ -170,9 +190,7 @@ impl PeerAddress {
         if url.fragment().is_some() {
             return Err(AddressError::Fragment(written()));
         }
-        if url.path().split('/').any(|part| part == HTTP_ONLY_PATH) {
-            return Err(AddressError::HttpOnly(written()));
-        }
+        let transport = transport_of(&url, &written_scheme, &written)?;
         let Some(host) = url.host().map(|host| host.to_owned()) else {
             return Err(AddressError::NoHost(written()));
         };
@@ -188,9 +206,30 @@ impl PeerAddress {
         if port == 0 {
             return Err(AddressError::NoPort(written()));
         }
+        let url = match transport {
+            Transport::WebSocket => url,
+            // Two schemes that the URL parser lets nobody exchange.
+            Transport::Pull => {
+                let rest = url.as_str().trim_start_matches(scheme);
+                let plain = match security {
+                    Security::Plain => "http",
+                    Security::Tls => "https",
+                };
+                let text = format!("{plain}{rest}");
+                Url::parse(&text).map_err(|error| AddressError::Malformed {
+                    address: written(),
+                    why: error.to_string(),
+                })?
+            }
+        };
+        let mut url = url;
         // A gun.js relay serves exactly `/gun`, without a slash at the end.
         if matches!(url.path(), "" | "/" | "/gun/") {
             url.set_path(GUN_PATH);
+        }
+        if transport == Transport::Pull {
+            let path = url.path().trim_end_matches('/').to_owned();
+            url.set_path(&path);
         }
         let host = match host {
             Host::Domain(name) => name,
@@ -202,10 +241,17 @@ impl PeerAddress {
             host: host.into(),
             port,
             security,
+            transport,
         })
     }
 
-    /// The normal form: `ws://host:port/gun`.
+    /// How it is reached.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// The normal form: `ws://host:port/gun`, `http://host:port/gun-relay`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.url
@@ -239,6 +285,25 @@ impl PeerAddress {
             return loopback && (listening.ip().is_loopback() || listening.ip().is_unspecified());
         };
         ip == listening.ip() || (listening.ip().is_unspecified() && ip.is_loopback())
+    }
+}
+
+/// Only a path that ends in `/gun-relay` is pulled.
+fn transport_of(
+    url: &Url,
+    written_scheme: &str,
+    written: &impl Fn() -> String,
+) -> Result<Transport, AddressError> {
+    let parts: Vec<&str> = url
+        .path()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
+    match parts.iter().position(|part| *part == PULL_PATH) {
+        None => Ok(Transport::WebSocket),
+        Some(_) if written_scheme.starts_with("ws") => Err(AddressError::NoWebSocket(written())),
+        Some(at) if at + 1 == parts.len() => Ok(Transport::Pull),
+        Some(_) => Err(AddressError::PullPath(written())),
     }
 }
 
@@ -302,6 +367,38 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_ends_in_gun_relay_is_pulled_over_http() {
+        for (written, expected, security) in [
+            (
+                "http://node.example:3005/gun-relay",
+                "http://node.example:3005/gun-relay",
+                Security::Plain,
+            ),
+            (
+                "HTTPS://Node.example/gun-relay/",
+                "https://node.example/gun-relay",
+                Security::Tls,
+            ),
+            (
+                "https://node.example/oip/gun-relay?token=1",
+                "https://node.example/oip/gun-relay?token=1",
+                Security::Tls,
+            ),
+        ] {
+            let peer = PeerAddress::parse(written).unwrap();
+            assert_eq!(peer.as_str(), expected, "{written}");
+            assert_eq!(
+                (peer.transport(), peer.security()),
+                (Transport::Pull, security)
+            );
+        }
+        let peer = PeerAddress::parse("https://node.example/gun-relay").unwrap();
+        assert_eq!(peer.port(), 443);
+        let dialled = PeerAddress::parse("http://gun-relay:8765").unwrap();
+        assert_eq!(dialled.transport(), Transport::WebSocket);
+    }
+
+    #[test]
     fn a_refusal_names_its_cure() {
         for (written, cure) in [
             ("relay.example:8765", "write ws://relay.example:8765"),
@@ -319,8 +416,11 @@ mod tests {
             ("ws://relay.example:0", "name the port"),
             ("ws://0.0.0.0:8765", "name the peer's host"),
             ("ws://[::]:8765/gun", "name the peer's host"),
-            ("https://node.example/gun-relay", "serves HTTP only"),
-            ("https://node.example/gun-relay/get", "serves HTTP only"),
+            (
+                "wss://node.example/gun-relay",
+                "write http://host:3005/gun-relay",
+            ),
+            ("https://node.example/gun-relay/get", "let it end there"),
         ] {
             let shown = normal(written);
             assert!(

@@ -23,6 +23,7 @@ use tracing::debug;
 
 use crate::link::{CloseCause, Link};
 use crate::network::{Inner, Messages, NetEvent};
+use crate::outbox::Taken;
 
 /// A frame up to this size is parsed where it was read, and a message written where it is sent; a longer
 /// one takes up to a millisecond and more, and would hold up the other connections of the thread.
@@ -284,21 +285,30 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut packer = FramePacker::new();
+    let mut taken = Vec::new();
     loop {
         link.set_writing(true);
-        while let Some((message, weight)) = link.outbox.pop() {
-            if message.body != Body::Keepalive {
-                link.meters.count(|meter| &meter.messages_out, 1);
+        loop {
+            match link.outbox.take(&mut taken) {
+                Taken::Nothing => break,
+                Taken::Some => {}
+                Taken::Relieved => net.report(NetEvent::Relieved { peer: link.peer }).await,
             }
-            let frame = if weight <= INLINE_BYTES_MAX {
-                packer.push(&message)
-            } else {
-                let encoding = net.tracker.spawn_blocking(move || wire::encode(&message));
-                // Only a runtime that shuts down cuts it off.
-                packer.push_text(&encoding.await.unwrap_or_default())
-            };
-            if let Some(frame) = frame {
-                feed(sink, link, frame).await?;
+            let counts = |(message, _): &&(Message, usize)| message.body != Body::Keepalive;
+            let messages = taken.iter().filter(counts).count();
+            link.meters
+                .count(|meter| &meter.messages_out, messages as u64);
+            for (message, weight) in taken.drain(..) {
+                let frame = if weight <= INLINE_BYTES_MAX {
+                    packer.push(&message)
+                } else {
+                    let encoding = net.tracker.spawn_blocking(move || wire::encode(&message));
+                    // Only a runtime that shuts down cuts it off.
+                    packer.push_text(&encoding.await.unwrap_or_default())
+                };
+                if let Some(frame) = frame {
+                    feed(sink, link, frame).await?;
+                }
             }
         }
         if let Some(frame) = packer.flush() {

@@ -1,8 +1,10 @@
-//! GUN over WebSockets: server, dialer, bounded outboxes, keepalive and reconnect.
+//! GUN over WebSockets: server, dialer, bounded outboxes, keepalive and reconnect; and deployed
+//! nodes' graphs over plain HTTP.
 //!
 //! * [`address`]: peers as the operator names them
 //! * [`network`]: the connections, their events, sending
 //! * `guard`: tokens at the door of the relay port
+//! * [`pull`]: peers that are asked over plain HTTP
 //! * `relay`: the WebSocket endpoint `/gun`
 //! * [`server`]: the accept loop of every HTTP port, with timers and caps
 //! * [`status`]: what is known about each link
@@ -19,6 +21,7 @@ mod link;
 mod meter;
 pub mod network;
 mod outbox;
+pub mod pull;
 mod relay;
 pub mod server;
 pub mod status;
@@ -27,9 +30,10 @@ mod tls;
 /// The routes of a port, as [`serve`] takes them.
 pub use axum::Router;
 
-pub use address::{AddressError, PeerAddress, parse_peers};
+pub use address::{AddressError, PeerAddress, Transport, parse_peers};
 pub use guard::guard;
 pub use network::{IntoMessages, Messages, NetConfig, NetEvent, Network, SendResult, Timers};
 pub use outbox::OutboxLimits;
+pub use pull::{Known, PullError, PullPeer, Pulled};
 pub use server::{Admitted, ServeOptions, ServeStats, serve};
 pub use status::{LinkPhase, LinkStatus, Traffic};

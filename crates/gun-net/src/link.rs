@@ -72,15 +72,18 @@ impl Link {
     pub(crate) fn send(&self, message: Message, kind: SendKind) -> Offer {
         let offer = self.outbox.offer(message, kind);
         match offer {
-            Offer::Queued | Offer::Sealed => {}
+            Offer::Queued | Offer::Crowded | Offer::Sealed => {}
             Offer::Dropped => self.meters.count(|meter| &meter.pushes_dropped, 1),
-            Offer::Overflow => {
-                self.meters.count(|meter| &meter.closed_full, 1);
-                self.outbox.seal();
-                self.close(CloseCause::Full);
-            }
+            Offer::Overflow => self.close_full(),
         }
         offer
+    }
+
+    /// Ends a connection whose peer does not read its answers.
+    pub(crate) fn close_full(&self) {
+        self.meters.count(|meter| &meter.closed_full, 1);
+        self.outbox.seal();
+        self.close(CloseCause::Full);
     }
 
     /// Waits for room among this connection's own frames that wait for the application. A frame larger

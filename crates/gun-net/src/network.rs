@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::address::PeerAddress;
+use crate::address::{PeerAddress, Transport};
 use crate::dialer::{self, Dial};
 use crate::link::{CloseCause, Link};
 use crate::meter::{Clock, Meter, Meters};
@@ -31,7 +31,7 @@ const INBOUND_BYTES_MAX: usize = 40 << 20;
 /// How the network is set up.
 #[derive(Debug, Clone)]
 pub struct NetConfig {
-    /// Peers to dial.
+    /// Peers to dial. Those that are pulled over HTTP are left to [`crate::pull`].
     pub peers: Vec<PeerAddress>,
     /// Where this node's own relay listens, so that it never dials itself.
     pub listening: Vec<SocketAddr>,
@@ -132,6 +132,11 @@ pub enum NetEvent {
         /// Its messages.
         messages: Messages,
     },
+    /// The peer has read what made a message [`SendResult::Crowded`].
+    Relieved {
+        /// Which.
+        peer: PeerId,
+    },
     /// A connection is gone.
     Closed {
         /// Which.
@@ -222,8 +227,13 @@ impl<'a> IntoIterator for &'a Messages {
 pub enum SendResult {
     /// It will be sent, unless the connection breaks first.
     Queued,
+    /// The same, but much waits before it: what more the peer asks for had better wait for
+    /// [`NetEvent::Relieved`].
+    Crowded,
     /// It was news for a peer that reads too slowly; the peer has to catch up.
     Dropped,
+    /// The peer does not read its answers: its connection is being closed.
+    Closed,
     /// There is no such connection any more.
     Gone,
 }
@@ -262,6 +272,7 @@ impl Network {
         let clock = Clock::start();
         let dials = config.peers.iter().cloned();
         let dials = dials
+            .filter(|address| address.transport() == Transport::WebSocket)
             .map(|address| Arc::new(Dial::new(address, clock.now_ms())))
             .collect();
         let inner = Arc::new(Inner {
@@ -298,8 +309,10 @@ impl Network {
         };
         match link.send(message, kind) {
             Offer::Queued => SendResult::Queued,
+            Offer::Crowded => SendResult::Crowded,
             Offer::Dropped => SendResult::Dropped,
-            Offer::Overflow | Offer::Sealed => SendResult::Gone,
+            Offer::Overflow => SendResult::Closed,
+            Offer::Sealed => SendResult::Gone,
         }
     }
 
@@ -312,6 +325,13 @@ impl Network {
                 CloseReason::Behind => "the peer lost a push and has to ask anew",
             };
             link.close(CloseCause::Asked(why.to_owned()));
+        }
+    }
+
+    /// Closes a connection whose peer asks for more than it reads.
+    pub fn close_slow_reader(&self, peer: PeerId) {
+        if let Some(link) = self.inner.link(peer) {
+            link.close_full();
         }
     }
 

@@ -28,6 +28,10 @@ pub struct OutboxLimits {
     /// What an outbox may hold even when others use up the total: readers that don't read
     /// must not starve those who do.
     pub floor_bytes: usize,
+    /// With more bytes than this the outbox is crowded, until it holds less than half of its floor:
+    /// enough to keep a fast reader's socket full, little enough that a reader who doesn't read costs
+    /// nobody the making of answers that would lie here.
+    pub crowded_bytes: usize,
 }
 
 impl Default for OutboxLimits {
@@ -38,6 +42,7 @@ impl Default for OutboxLimits {
             push_percent: 50,
             total_bytes_max: 256 << 20,
             floor_bytes: 256 << 10,
+            crowded_bytes: 4 << 20,
         }
     }
 }
@@ -47,6 +52,8 @@ impl Default for OutboxLimits {
 pub(crate) enum Offer {
     /// It will be sent.
     Queued,
+    /// It will be sent, behind much else: [`Popped::relieved`] tells when that is gone.
+    Crowded,
     /// It was news, and there is no room.
     Dropped,
     /// It was not news, and there is no room: the connection has to be closed.
@@ -70,7 +77,25 @@ struct Queue {
     messages: VecDeque<(Message, usize)>,
     bytes: usize,
     sealed: bool,
+    crowded: bool,
 }
+
+/// What taking messages out did to the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// There was nothing.
+    Nothing,
+    /// There were some.
+    Some,
+    /// And the outbox was crowded, and is so no more.
+    Relieved,
+}
+
+/// Messages taken out at once: the lock is shared with the task that decides about all peers.
+const TAKEN_MAX: usize = 32;
+
+/// Bytes after which no more are taken out at once: what is taken is not counted any more.
+const TAKEN_BYTES_MAX: usize = 64 << 10;
 
 impl Outbox {
     pub(crate) fn new(limits: OutboxLimits, total: Arc<AtomicUsize>) -> Self {
@@ -100,10 +125,21 @@ impl Outbox {
         }
         queue.messages.push_back((message, weight));
         queue.bytes += weight;
+        let total = self.total.fetch_add(weight, Ordering::Relaxed) + weight;
+        let crowded_bytes = if total > self.limits.total_bytes_max {
+            self.limits.floor_bytes / 2
+        } else {
+            self.limits.crowded_bytes
+        };
+        queue.crowded |= queue.bytes > crowded_bytes;
+        let crowded = queue.crowded;
         drop(queue);
-        self.total.fetch_add(weight, Ordering::Relaxed);
         self.ready.notify_one();
-        Offer::Queued
+        if crowded {
+            Offer::Crowded
+        } else {
+            Offer::Queued
+        }
     }
 
     fn fits(&self, queue: &Queue, weight: usize, kind: SendKind) -> bool {
@@ -127,15 +163,30 @@ impl Outbox {
             && queue.bytes + weight <= bytes_max * percent / 100
     }
 
-    /// Takes the oldest message.
-    /// Takes the next message, with about the bytes it occupies.
-    pub(crate) fn pop(&self) -> Option<(Message, usize)> {
+    /// Takes the oldest messages, each with about the bytes it occupies.
+    pub(crate) fn take(&self, into: &mut Vec<(Message, usize)>) -> Taken {
         let mut queue = self.lock();
-        let (message, weight) = queue.messages.pop_front()?;
-        queue.bytes -= weight;
+        let mut bytes = 0;
+        while into.len() < TAKEN_MAX
+            && bytes < TAKEN_BYTES_MAX
+            && let Some((message, weight)) = queue.messages.pop_front()
+        {
+            bytes += weight;
+            into.push((message, weight));
+        }
+        if bytes == 0 {
+            return Taken::Nothing;
+        }
+        queue.bytes -= bytes;
+        let relieved = queue.crowded && queue.bytes <= self.limits.floor_bytes / 2;
+        queue.crowded &= !relieved;
         drop(queue);
-        self.total.fetch_sub(weight, Ordering::Relaxed);
-        Some((message, weight))
+        self.total.fetch_sub(bytes, Ordering::Relaxed);
+        if relieved {
+            Taken::Relieved
+        } else {
+            Taken::Some
+        }
     }
 
     /// Waits until there may be something to take, or the outbox was sealed.
@@ -230,6 +281,21 @@ mod tests {
         Message::new(MessageId::from_random(1), Body::Put(Put::new(vec![node])))
     }
 
+    /// Takes one message, the place of the others being filled.
+    fn take_one(outbox: &Outbox, into: &mut Vec<(Message, usize)>) -> Taken {
+        into.truncate(TAKEN_MAX - 1);
+        while into.len() < TAKEN_MAX - 1 {
+            into.push((ack(), 0));
+        }
+        outbox.take(into)
+    }
+
+    fn take(outbox: &Outbox) -> usize {
+        let mut taken = Vec::new();
+        outbox.take(&mut taken);
+        taken.len()
+    }
+
     fn outbox(limits: OutboxLimits) -> Outbox {
         Outbox::new(limits, Arc::default())
     }
@@ -250,7 +316,7 @@ mod tests {
         }
         assert_eq!(outbox.offer(ack(), SendKind::Reply), Offer::Overflow);
         assert_eq!(outbox.offer(ack(), SendKind::Request), Offer::Overflow);
-        assert!(outbox.pop().is_some());
+        assert_eq!(take(&outbox), 10);
         assert_eq!(outbox.offer(ack(), SendKind::Reply), Offer::Queued);
     }
 
@@ -293,8 +359,36 @@ mod tests {
         assert_eq!(modest.offer(news(4_000), SendKind::Reply), Offer::Overflow);
         drop(greedy);
         assert_eq!(modest.offer(news(4_000), SendKind::Reply), Offer::Queued);
-        while modest.pop().is_some() {}
+        while take(&modest) > 0 {}
         assert_eq!(total.load(Ordering::Relaxed), 0, "every byte is given back");
+    }
+
+    #[test]
+    fn a_crowded_outbox_is_relieved_once_it_is_nearly_empty() {
+        let outbox = outbox(OutboxLimits {
+            crowded_bytes: 10_000,
+            floor_bytes: 4_000,
+            ..OutboxLimits::default()
+        });
+        let offer = || outbox.offer(news(1_000), SendKind::Reply);
+        let mut queued = 0;
+        while offer() == Offer::Queued {
+            queued += 1;
+        }
+        assert!(
+            (6..10).contains(&queued),
+            "{queued} of over 1,000 bytes each"
+        );
+        assert_eq!(offer(), Offer::Crowded);
+        let mut one = Vec::new();
+        while outbox.len() > 2 {
+            assert_eq!(take_one(&outbox, &mut one), Taken::Some);
+        }
+        // Below half of the floor there is room for one.
+        assert_eq!(take_one(&outbox, &mut one), Taken::Relieved);
+        assert_eq!(take_one(&outbox, &mut one), Taken::Some);
+        assert_eq!(take_one(&outbox, &mut one), Taken::Nothing);
+        assert_eq!(offer(), Offer::Queued);
     }
 
     #[test]
@@ -311,7 +405,7 @@ mod tests {
         outbox.offer(ack(), SendKind::Reply);
         outbox.seal();
         assert_eq!(outbox.offer(ack(), SendKind::Reply), Offer::Sealed);
-        assert!(outbox.pop().is_some());
-        assert!(outbox.pop().is_none());
+        assert_eq!(take(&outbox), 1);
+        assert_eq!(take(&outbox), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! TLS for `wss` peers: certificates are checked against the roots that ship with the binary.
+//! TLS for `wss` and `https` peers: certificates are checked against the roots that ship with the binary.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,8 +8,16 @@ use tokio_tungstenite::Connector;
 /// The TLS settings of every `wss` connection.
 ///
 /// # Errors
-/// When the crypto provider supports no TLS version; a fault of the build.
+/// As [`client_config`].
 pub(crate) fn connector() -> Result<Connector, rustls::Error> {
+    client_config().map(Connector::Rustls)
+}
+
+/// The TLS settings of every connection that this node opens.
+///
+/// # Errors
+/// When the crypto provider supports no TLS version; a fault of the build.
+pub(crate) fn client_config() -> Result<Arc<ClientConfig>, rustls::Error> {
     static CONFIG: OnceLock<Result<Arc<ClientConfig>, rustls::Error>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
         let mut roots = RootCertStore::empty();
@@ -22,7 +30,7 @@ pub(crate) fn connector() -> Result<Connector, rustls::Error> {
             config.with_root_certificates(roots).with_no_client_auth(),
         ))
     });
-    config.clone().map(Connector::Rustls)
+    config.clone()
 }
 
 #[cfg(test)]

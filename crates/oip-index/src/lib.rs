@@ -10,13 +10,16 @@
 //! * [`facts`]: what a document says about itself: type, creator, tags, dates, text
 //! * [`highlight`]: what was found, in its surroundings
 //! * [`embedded`]: the backend that lives in a folder of this machine
+//! * [`elastic`]: the backend on an Elasticsearch or OpenSearch server
 //! * [`error`]: what can go wrong, by name
 //!
 //! The index is a cache. It can be thrown away at any time and filled again from
 //! the store's change feed, which is why an old or broken one is never migrated.
 
+mod admit;
 pub mod condition;
 pub mod cursor;
+pub mod elastic;
 pub mod embedded;
 pub mod error;
 pub mod facts;
@@ -30,6 +33,7 @@ mod words;
 
 pub use condition::{Condition, LastWord, MatchMode, Phrase, Spelling, Text};
 pub use cursor::{Cursor, CursorKey};
+pub use elastic::{ElasticIndex, ElasticSettings};
 pub use embedded::EmbeddedIndex;
 pub use error::{IndexError, QueryError};
 pub use field::FieldPath;

@@ -27,6 +27,20 @@ pub(crate) fn analyzer() -> TextAnalyzer {
         .build()
 }
 
+/// The words of a text in order, with blanks between them.
+pub(crate) fn joined(text: &str) -> String {
+    let mut analyzer = analyzer();
+    let mut stream = analyzer.token_stream(text);
+    let mut words = String::with_capacity(text.len());
+    while stream.advance() {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(&stream.token().text);
+    }
+    words
+}
+
 /// The distinct words of a text in order of appearance, at most `max` of them.
 pub(crate) fn distinct(text: &str, max: usize) -> Vec<String> {
     let mut analyzer = analyzer();

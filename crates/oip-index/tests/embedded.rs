@@ -22,6 +22,11 @@ fn with_index(case: fn(&dyn Index)) {
 }
 
 #[test]
+fn fields_of_no_known_type_sort_as_texts() {
+    with_index(suite::fields::fields_of_no_known_type_sort_as_texts);
+}
+
+#[test]
 fn a_restart_keeps_content_and_cursor() {
     let home = tempfile::tempdir().unwrap();
     let mut before = Vec::new();

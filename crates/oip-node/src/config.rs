@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use gun_net::PeerAddress;
+use oip_index::ElasticSettings;
 use oip_record::SignaturePolicy;
 
 /// Root of the registry on every deployed node (`GUN_REGISTRY_ROOT`).
@@ -43,8 +44,12 @@ pub struct NodeConfig {
     pub types: TypeFilter,
     /// A folder of templates beside those that ship with the program (`OIP_TEMPLATES_DIR`).
     pub templates_dir: Option<PathBuf>,
+    /// Which index answers queries (`OIP_INDEX`).
+    pub index: IndexBackend,
     /// Records without an access level are private (`GUN_DEFAULT_PRIVACY`).
     pub privacy_default: PrivacyDefault,
+    /// Private records.
+    pub private: PrivateConfig,
 }
 
 impl NodeConfig {
@@ -64,8 +69,75 @@ impl NodeConfig {
             wallet_file: None,
             types: TypeFilter::default(),
             templates_dir: None,
+            index: IndexBackend::Embedded,
             privacy_default: PrivacyDefault::Public,
+            private: PrivateConfig::default(),
         }
+    }
+}
+
+/// Which index answers queries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexBackend {
+    /// One in the data folder.
+    Embedded,
+    /// One on an Elasticsearch or OpenSearch server. Whose documents and position they are is set by
+    /// the node, from its id.
+    Elastic(Box<ElasticSettings>),
+}
+
+/// What becomes of private records.
+#[derive(Debug, Clone, Default)]
+pub struct PrivateConfig {
+    /// `GUN_ENABLE_ENCRYPTION`.
+    pub sealing: Sealing,
+    /// Records that others sealed to this node (`GUN_SYNC_PRIVATE_RECORDS`, `GUN_DECRYPT_FOREIGN_RECORDS`).
+    pub foreign: ForeignSealed,
+    /// The encryption key from a secret store (`GUN_NODE_ENCRYPTION_KEY`); else one in the data folder.
+    pub encryption_key: Option<Secret>,
+}
+
+/// Whether private records are published.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sealing {
+    /// Sealed.
+    #[default]
+    On,
+    /// What asks for privacy is refused.
+    Off,
+}
+
+/// What is done with records that others sealed to this node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ForeignSealed {
+    /// They are opened and indexed for those who may read them.
+    #[default]
+    Open,
+    /// They are kept and served as ciphertext.
+    Keep,
+}
+
+/// A text that must not reach a log.
+#[derive(Clone)]
+pub struct Secret(zeroize::Zeroizing<String>);
+
+impl Secret {
+    /// Takes it.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(zeroize::Zeroizing::new(text))
+    }
+
+    /// Gives it to whom it is for.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Secret(not shown)")
     }
 }
 
@@ -157,7 +229,7 @@ impl std::fmt::Debug for PeerToken {
 pub enum PrivacyDefault {
     /// Readable by everyone.
     Public,
-    /// Private: refused until private records are sealed.
+    /// Private: sealed.
     Private,
 }
 

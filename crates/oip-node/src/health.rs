@@ -105,9 +105,10 @@ pub struct RegistryView {
 pub struct PeerView {
     /// Its address, or where it connected from.
     pub address: String,
-    /// `dialled` or `accepted`.
+    /// `dialled`, `accepted`, or `pulled`: asked over HTTP, without a link to hold.
     pub direction: &'static str,
-    /// `connected`, `connecting` or `refused`.
+    /// `connected`, `connecting` or `refused`; of a pulled peer, `connected` means that the last question
+    /// was answered.
     pub state: &'static str,
     /// The node behind it, once it said so.
     pub node_id: Option<String>,
@@ -143,7 +144,7 @@ pub(crate) fn reasons(present: &Present, peers: &[PeerView]) -> Vec<String> {
     let mut reasons = Vec::new();
     let down = peers
         .iter()
-        .filter(|peer| peer.direction == "dialled" && peer.state != "connected");
+        .filter(|peer| peer.direction != "accepted" && peer.state != "connected");
     for peer in down {
         let why = peer.last_error.as_deref().unwrap_or("not connected yet");
         reasons.push(format!("the link to {} is down: {why}", peer.address));

@@ -6,7 +6,9 @@
 //! itself; admission and limits stand in `admission`, the mesh and the store.
 
 mod gate;
+mod greeting;
 mod handle;
+mod held;
 mod lines;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -28,10 +30,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::handle::Command;
 pub(crate) use self::handle::HubHandle;
+use self::held::Wish;
 use self::lines::{Lines, Next};
 use crate::allowance::{Allowances, Cost};
 use crate::clock;
 use crate::config::{Admission, TypeFilter};
+use crate::loader::{Given, Load};
 use crate::metrics::Metrics;
 use crate::registry::{Notice, Registry};
 use crate::turns::Turns;
@@ -42,6 +46,10 @@ const COMMANDS_MAX: usize = 4_096;
 /// Puts and gets handed to store and loader and not yet answered. At the bound the hub stops
 /// reading from sockets, so that a flood is held back by TCP and not by memory.
 const UNANSWERED_MAX: usize = 8_192;
+
+/// Parts of ranges that were read and not yet sent. The thread that reads waits when there are more: a
+/// part is half a millisecond of the hub's time, and acks of others must not stand behind many.
+const RANGE_PARTS_MAX: usize = 1;
 
 /// Events worked off before the hub looks at its other sources again.
 const TURN_EVENTS_MAX: usize = 64;
@@ -69,6 +77,8 @@ pub(crate) enum HubEvent {
 pub(crate) struct Noticed {
     pub notice: Notice,
     pub peer: Option<PeerId>,
+    /// The state of the value that says so, in ms since 1970.
+    pub at_ms: u64,
 }
 
 /// How a question to one peer ended.
@@ -98,9 +108,7 @@ enum Done {
     Loaded {
         ticket: Ticket,
         peer: PeerId,
-        part: Loaded,
-        /// Keys and souls looked at for it.
-        scanned: usize,
+        given: Given,
         /// Whether it has the one place for ranges.
         is_scan: bool,
     },
@@ -126,15 +134,10 @@ pub(crate) struct Hub {
     pub deferred: Arc<tokio::sync::Notify>,
 }
 
-/// The extension message by which nodes of this kind know each other.
-const GREETING: &str = "oip:hello";
-
-/// Ids are 32 hex digits; aliases are names that people chose.
-const NODE_ID_BYTES_MAX: usize = 128;
-
 struct Running {
     hub: Hub,
     done: mpsc::UnboundedSender<Done>,
+    range_parts: mpsc::Sender<Done>,
     unanswered: usize,
     next_token: u64,
     asked: HashMap<Token, Asked>,
@@ -194,9 +197,11 @@ impl Hub {
         cancel: CancellationToken,
     ) {
         let (done, mut done_queue) = mpsc::unbounded_channel();
+        let (range_parts, mut range_part_queue) = mpsc::channel(RANGE_PARTS_MAX);
         let mut running = Running {
             hub: self,
             done,
+            range_parts,
             unanswered: 0,
             next_token: 0,
             asked: HashMap::new(),
@@ -247,7 +252,12 @@ impl Hub {
                     tokio::task::yield_now().await;
                 }
                 () = sleep_until(tick) => running.feed(Input::Tick),
+                Some(part) = range_part_queue.recv() => running.finish(part),
                 () = cancel.cancelled() => return,
+            }
+            // One in each round, however much else there is.
+            if let Ok(part) = range_part_queue.try_recv() {
+                running.finish(part);
             }
         }
     }
@@ -304,8 +314,13 @@ impl Running {
                 });
             }
             // What came before has its turn first.
-            NetEvent::Frame { peer, messages } => self.lines.frame(peer, messages.into_iter()),
-            NetEvent::Closed { peer, .. } => self.lines.closed(peer),
+            NetEvent::Frame { peer, messages } if self.lines.is_open(peer) => {
+                self.lines.frame(peer, messages.into_iter());
+            }
+            NetEvent::Closed { peer, .. } if self.lines.is_open(peer) => self.lines.closed(peer),
+            NetEvent::Relieved { peer } => self.lines.relieved(peer),
+            // The rest of a connection that was cut off.
+            NetEvent::Frame { .. } | NetEvent::Closed { .. } => {}
         }
     }
 
@@ -318,33 +333,40 @@ impl Running {
             match next {
                 Next::Message(peer, Ok(message)) => self.feed(Input::Heard { peer, message }),
                 Next::Message(peer, Err(refused)) => {
-                    self.hub.metrics.reject(refused.reject.name());
+                    self.rejected(peer, &refused.reject);
                     self.feed(Input::Refused { peer, refused });
                 }
-                Next::Closed(peer) => {
-                    self.origins.remove(&peer);
-                    self.greeted.remove(&peer);
-                    self.greeted_by.remove(&peer);
-                    self.feed(Input::Closed { peer });
-                    let _ = self.hub.events.send(HubEvent::Closed { peer });
-                }
+                Next::Held(peer, wish) => self.load(peer, wish),
+                Next::Closed(peer) => self.ended(peer),
             }
         }
         self.lines.end_turn(&turn, Instant::now());
     }
 
-    fn greet(&mut self, peer: PeerId) {
-        if self.greeted.insert(peer) {
-            let body = format!(
-                "{{\"v\":1,\"node\":{}}}",
-                serde_json::Value::from(&*self.hub.node_id)
-            );
-            self.feed(Input::Announce {
-                peer,
-                name: GREETING.into(),
-                body: body.into(),
-            });
+    /// Ends a connection that does not read what it asked for; what waits of it would be for nobody.
+    fn cut_off(&mut self, peer: PeerId) {
+        if self.lines.is_open(peer) {
+            self.lines.cut_off(peer);
+            self.ended(peer);
         }
+    }
+
+    fn ended(&mut self, peer: PeerId) {
+        self.origins.remove(&peer);
+        self.greeted.remove(&peer);
+        self.greeted_by.remove(&peer);
+        self.feed(Input::Closed { peer });
+        for Wish { ticket, .. } in self.lines.forget_held(peer) {
+            let parts = Loaded::Missing;
+            self.feed(Input::Loaded { ticket, parts });
+        }
+        let _ = self.hub.events.send(HubEvent::Closed { peer });
+    }
+
+    /// Counts what is refused, and has its sender rest.
+    fn rejected(&mut self, peer: PeerId, reject: &Reject) {
+        self.hub.metrics.reject(reject.name());
+        self.lines.refused(peer, Instant::now());
     }
 
     fn obey(&mut self, command: Command) {
@@ -417,8 +439,13 @@ impl Running {
                 if committed.deferred > 0 {
                     self.hub.deferred.notify_one();
                 }
-                if let Some(reject) = &rejected {
-                    self.hub.metrics.reject(reject.name());
+                match &rejected {
+                    // Of these the sender is not to blame.
+                    Some(reject @ (Reject::Busy | Reject::StoreFailed)) => {
+                        self.hub.metrics.reject(reject.name());
+                    }
+                    Some(reject) => self.rejected(peer, reject),
+                    None => {}
                 }
                 self.feed(Input::Stored {
                     ticket,
@@ -435,26 +462,20 @@ impl Running {
             Done::Loaded {
                 ticket,
                 peer,
-                part,
-                scanned,
+                given,
                 is_scan,
             } => {
-                self.spend(peer, Cost::Scanned, scanned as u64);
-                if let Loaded::Failed(reject) = &part {
-                    self.hub.metrics.reject(reject.name());
-                }
-                // Unless the rest of the answer is still on its way.
-                if !matches!(part, Loaded::Part { more: true, .. }) {
+                self.spend(peer, Cost::Scanned, given.scanned as u64);
+                // Unless the rest of a range is still on its way.
+                let is_last = !matches!(given.part, Loaded::Part { more: true, .. });
+                if is_last || !is_scan {
                     self.end(peer);
-                    if is_scan {
-                        self.scans.done();
-                        self.scan_next();
-                    }
                 }
-                self.feed(Input::Loaded {
-                    ticket,
-                    parts: part,
-                });
+                if is_last && is_scan {
+                    self.scans.done();
+                    self.scan_next();
+                }
+                self.given(ticket, peer, given);
             }
         }
     }
@@ -472,7 +493,13 @@ impl Running {
                 };
                 if notice.is_wanted(&self.hub.types) {
                     // Full: the wanted table has it, and the next look at the table finds it.
-                    let _ = self.hub.notices.try_send(Noticed { notice, peer });
+                    let at_ms = entry.state.as_f64().max(0.0) as u64;
+                    let noticed = Noticed {
+                        notice,
+                        peer,
+                        at_ms,
+                    };
+                    let _ = self.hub.notices.try_send(noticed);
                 }
             }
         }
@@ -485,10 +512,14 @@ impl Running {
                 message,
                 kind,
             } => {
-                let sent = self.hub.network.send(peer, message, kind);
-                // A node of our kind is swept rarely: it must not miss a push. It dials again and asks anew.
-                if sent == SendResult::Dropped && self.greeted_by.contains(&peer) {
-                    self.hub.network.close(peer, CloseReason::Behind);
+                match self.hub.network.send(peer, message, kind) {
+                    // A node of our kind is swept rarely: it must not miss a push. It dials again and asks anew.
+                    SendResult::Dropped if self.greeted_by.contains(&peer) => {
+                        self.hub.network.close(peer, CloseReason::Behind);
+                    }
+                    SendResult::Crowded => self.lines.crowded(peer),
+                    SendResult::Closed => self.cut_off(peer),
+                    SendResult::Queued | SendResult::Dropped | SendResult::Gone => {}
                 }
             }
             Output::Close { peer, reason } => self.hub.network.close(peer, reason),
@@ -498,7 +529,10 @@ impl Running {
                 origin,
                 graph,
             } => self.store(ticket, peer, origin, graph),
-            Output::Load { ticket, peer, get } => self.load(ticket, peer, get),
+            Output::Load { ticket, peer, get } => {
+                let load = Load::Get(get);
+                self.wish(peer, Wish { ticket, load });
+            }
             Output::Asked { token, answer } => self.answered(token, answer),
             Output::Told { token, told } => {
                 if let Some(reply) = self.told.remove(&token) {
@@ -528,7 +562,7 @@ impl Running {
 
     fn refuse(&mut self, ticket: Ticket, peer: PeerId, reject: Reject) {
         self.end(peer);
-        self.hub.metrics.reject(reject.name());
+        self.rejected(peer, &reject);
         self.feed(Input::Stored {
             ticket,
             outcome: StoreOutcome {
@@ -555,24 +589,6 @@ impl Running {
         if let Some(asked) = self.asked.remove(&token) {
             // A large node of which parts came is data, however the rest ended.
             let _ = asked.reply.send(asked.part.map_or(end, Fetched::Data));
-        }
-    }
-
-    fn extension(&mut self, peer: PeerId, name: &str, body: &str) {
-        if name != GREETING {
-            return;
-        }
-        let greeting: Option<serde_json::Value> = serde_json::from_str(body).ok();
-        let node_id = greeting
-            .as_ref()
-            .and_then(|g| g["node"].as_str())
-            .filter(|id| id.len() <= NODE_ID_BYTES_MAX);
-        if let (Some(node_id), true) = (node_id, self.greeted_by.insert(peer)) {
-            let _ = self.hub.events.send(HubEvent::Greeted {
-                peer,
-                node_id: node_id.into(),
-            });
-            self.greet(peer);
         }
     }
 }

@@ -3,9 +3,11 @@
 //! due or asked for.
 //!
 //! The store is the truth. A batch that is applied twice, after a crash, changes nothing. What feeds
-//! the index is this one task; what it does in one step is `feeder`'s.
+//! the index is this one task; what it does in one step is `feeder`'s,
+//! what belongs into it `scope`'s, and `verify` compares.
 
 pub(crate) mod feeder;
+pub(crate) mod scope;
 pub(crate) mod verify;
 
 use std::sync::Arc;
@@ -22,8 +24,12 @@ use feeder::{BATCH_RECORDS_MAX, Feeder};
 /// Pause after a commit while more keeps coming. The first record after a pause is committed at once.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// Pause after a failure, before the same batch is tried again.
+/// Pause after a first failure, before the same batch is tried again; doubled from failure to failure.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Longest such pause: a server that is back is taken up within this time, and one that is away for a
+/// night doesn't fill the log.
+const RETRY_MAX: Duration = Duration::from_secs(15);
 
 /// How often an idle index is asked whether its mapping changed: an operator may change a server's.
 const LOOK: Duration = Duration::from_secs(30);
@@ -84,6 +90,13 @@ pub(crate) struct Indexer {
     pub requests: mpsc::Receiver<Request>,
 }
 
+/// Whether it is known what the index holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Position {
+    Unknown,
+    Known,
+}
+
 struct Rebuilding {
     index: Box<dyn Rebuild>,
     cursor: u64,
@@ -95,11 +108,26 @@ impl Indexer {
     /// is given up, and begun anew at the next start if it is still due.
     pub(crate) async fn run(mut self, cancel: CancellationToken) {
         let mut feed = self.feeder.store.watch_feed();
-        let mut cursor = self.feeder.start();
-        self.reached.send_replace(cursor);
+        let mut cursor = 0;
+        let mut failures = 0;
+        // The index says where to go on: at the start, and after a failure, since it may have been lost.
+        let mut known = Position::Unknown;
         let mut rebuilding = None;
         let mut rebuild_failed = false;
         loop {
+            if known == Position::Unknown {
+                let feeder = Arc::clone(&self.feeder);
+                if let Ok(Some(found)) = tokio::task::spawn_blocking(move || feeder.start()).await {
+                    cursor = found;
+                    known = Position::Known;
+                    self.reached.send_replace(cursor);
+                } else if !self.wait_for_index(failures, &cancel).await {
+                    return;
+                } else {
+                    failures += 1;
+                    continue;
+                }
+            }
             feed.mark_unchanged();
             let mut pause = None;
             if cursor < self.feeder.store.feed_head() {
@@ -107,6 +135,7 @@ impl Indexer {
                 match tokio::task::spawn_blocking(move || feeder.step(cursor)).await {
                     Ok(Some(reached)) => {
                         cursor = reached;
+                        failures = 0;
                         self.reached.send_replace(cursor);
                         let behind = self.feeder.store.feed_head().saturating_sub(cursor);
                         // Under steady load, commits are spaced; a backlog is worked off without pause.
@@ -114,13 +143,19 @@ impl Indexer {
                             pause = Some(GATHER);
                         }
                     }
-                    _ => pause = Some(RETRY),
+                    _ if cancel.is_cancelled() => return,
+                    _ => {
+                        known = Position::Unknown;
+                        rebuilding = None;
+                        if !self.wait_for_index(failures, &cancel).await {
+                            return;
+                        }
+                        failures += 1;
+                        continue;
+                    }
                 }
                 if cancel.is_cancelled() {
-                    match pause {
-                        Some(RETRY) => return,
-                        _ => continue,
-                    }
+                    continue;
                 }
             } else if cancel.is_cancelled() {
                 return;
@@ -134,7 +169,7 @@ impl Indexer {
                 && !rebuild_failed
                 && let Some(reason) = self.feeder.rebuild_due()
             {
-                rebuilding = self.begin(reason);
+                rebuilding = self.begin(reason).await;
                 rebuild_failed = rebuilding.is_none();
             }
             if let Some(running) = rebuilding.take() {
@@ -174,7 +209,7 @@ impl Indexer {
     async fn serve(&self, request: Request, rebuilding: &mut Option<Rebuilding>, cursor: u64) {
         match request {
             Request::Rebuild if rebuilding.is_some() => {}
-            Request::Rebuild => *rebuilding = self.begin("it was asked for".to_owned()),
+            Request::Rebuild => *rebuilding = self.begin("it was asked for".to_owned()).await,
             Request::Replay { soul, reply } => {
                 let feeder = Arc::clone(&self.feeder);
                 let replayed =
@@ -185,8 +220,33 @@ impl Indexer {
         }
     }
 
-    fn begin(&self, reason: String) -> Option<Rebuilding> {
-        match self.feeder.index.begin_rebuild() {
+    /// Waits before the index is asked again, longer from failure to failure. False when the node ends.
+    async fn wait_for_index(&mut self, failures: u32, cancel: &CancellationToken) -> bool {
+        let pause = (RETRY * 2_u32.saturating_pow(failures.min(10))).min(RETRY_MAX);
+        let waited = tokio::time::sleep(pause);
+        tokio::pin!(waited);
+        loop {
+            tokio::select! {
+                () = &mut waited => return true,
+                () = cancel.cancelled() => return false,
+                request = self.requests.recv() => match request {
+                    Some(Request::Replay { reply, .. }) => {
+                        // Nothing can be tried now; whoever asked sees that nothing was.
+                        let _ = reply.send(Replayed::default());
+                    }
+                    Some(Request::Rebuild) => {
+                        tracing::warn!("the index can't be reached, no new one is begun; ask again when it can");
+                    }
+                    None => return false,
+                },
+            }
+        }
+    }
+
+    async fn begin(&self, reason: String) -> Option<Rebuilding> {
+        let index = Arc::clone(&self.feeder.index);
+        let begun = tokio::task::spawn_blocking(move || index.begin_rebuild()).await;
+        match begun.ok()? {
             Ok(index) => {
                 tracing::info!(reason, "rebuilding the index beside the present one");
                 let progress = RebuildProgress {

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use oip_record::keys::KeyError;
 use oip_record::{CreatorKey, NodeIdentity};
+use oip_vault::keys::{EncryptionKey, EncryptionKeyError, KeyRing};
+
+use crate::config::NodeConfig;
 
 /// The keys of one node.
 pub(crate) struct Keyring {
@@ -15,7 +18,12 @@ pub(crate) struct Keyring {
     pub creator: CreatorKey,
     /// Whence the node's id.
     pub identity: NodeIdentity,
+    /// Opens what is sealed to this node.
+    pub encryption: KeyRing,
 }
+
+/// The file of the encryption keys in the data folder's `keys`.
+const ENCRYPTION_FILE: &str = "encryption.json";
 
 /// Why keys could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -61,14 +69,23 @@ pub enum KeyringError {
         /// What is wrong with it.
         source: KeyError,
     },
+    /// An encryption key can't be used.
+    #[error("the encryption key from {from} is not usable: {source}")]
+    Encryption {
+        /// Whence.
+        from: String,
+        /// What is wrong with it.
+        source: EncryptionKeyError,
+    },
     /// The system gave no random numbers.
     #[error("failed to make a key: the system gives no random numbers")]
     Random,
 }
 
 impl Keyring {
-    /// Reads the keys in `data_dir`, making those that are missing. With a wallet, that signs records.
-    pub(crate) fn open(data_dir: &Path, wallet: Option<&Path>) -> Result<Self, KeyringError> {
+    /// Reads the keys in the data folder, making those that are missing. With a wallet, that signs records.
+    pub(crate) fn open(config: &NodeConfig) -> Result<Self, KeyringError> {
+        let (data_dir, wallet) = (&config.data_dir, config.wallet_file.as_deref());
         let folder = data_dir.join("keys");
         fs::create_dir_all(&folder).map_err(|source| KeyringError::File {
             path: folder.clone(),
@@ -98,8 +115,63 @@ impl Keyring {
                 CreatorKey::to_file_json,
             )?,
         };
-        Ok(Self { creator, identity })
+        let given = config.private.encryption_key.as_ref();
+        Ok(Self {
+            creator,
+            identity,
+            encryption: encryption_keys(&folder, given.map(|key| key.reveal()))?,
+        })
     }
+}
+
+/// The keys of the file. One that was given from outside becomes the current one, and is not written:
+/// it lives where it came from.
+fn encryption_keys(folder: &Path, given: Option<&str>) -> Result<KeyRing, KeyringError> {
+    let path = folder.join(ENCRYPTION_FILE);
+    let stored = path.exists().then(|| read(&path)).transpose()?;
+    let stored = stored
+        .map(|text| {
+            KeyRing::from_file_json(&text).map_err(|source| KeyringError::Encryption {
+                from: path.display().to_string(),
+                source,
+            })
+        })
+        .transpose()?;
+    if let Some(text) = given {
+        let fault = |source| KeyringError::Encryption {
+            from: "GUN_NODE_ENCRYPTION_KEY".to_owned(),
+            source,
+        };
+        let key = EncryptionKey::from_text(text).map_err(fault)?;
+        return match stored {
+            None => Ok(KeyRing::new(key)),
+            Some(mut ring) => {
+                ring.rotate(key).map_err(fault)?;
+                Ok(ring)
+            }
+        };
+    }
+    match stored {
+        Some(ring) => Ok(ring),
+        None => {
+            let ring = KeyRing::new(new_encryption_key()?);
+            write_encryption_keys(folder, &ring)?;
+            Ok(ring)
+        }
+    }
+}
+
+/// A fresh encryption key.
+pub(crate) fn new_encryption_key() -> Result<EncryptionKey, KeyringError> {
+    (0..8)
+        .find_map(|_| EncryptionKey::from_scalar(crate::random::bytes()?).ok())
+        .ok_or(KeyringError::Random)
+}
+
+/// Keeps the ring in the data folder's `keys`.
+pub(crate) fn write_encryption_keys(folder: &Path, ring: &KeyRing) -> Result<(), KeyringError> {
+    let path = folder.join(ENCRYPTION_FILE);
+    write_secret(&path, &ring.to_file_json()).map_err(|source| KeyringError::File { path, source })
 }
 
 /// A scalar can lie outside a curve's order, about once in 2^32 times: then the next one is tried.

@@ -6,18 +6,24 @@
 //! * `hub`: joins mesh, store and sockets; `loader`, `admission`, `allowance` and `turns` serve it
 //! * [`publish`]: from a submission to a durable, registered record
 //! * [`relay`]: the graph as the HTTP API of a relay reads and writes it
-//! * `registry`: the souls by which nodes find each other's records
+//! * `vault`: what this node may open, and for whom; `statements`: who can be sealed to; `audit`: what was done
+//! * `registry`: the souls by which nodes find each other's records; `deletions`: those by which deployed
+//!   nodes say what was deleted
 //! * `sync`: discovery of other nodes' records, from a hint to a verified copy
 //! * `indexer`: keeps the index in step with the store's feed
+//! * [`explain`]: everything that was decided about one record
 //! * [`health`], `metrics`, `peers`: what the node says of itself
 //! * [`migrate`]: takes over what other programs stored, while no node runs; `storage` opens the
 //!   store for both
 
 mod admission;
 mod allowance;
+mod audit;
 mod clock;
 pub mod config;
+mod deletions;
 mod document;
+pub mod explain;
 pub mod health;
 mod hub;
 mod indexer;
@@ -31,12 +37,16 @@ pub mod publish;
 mod random;
 mod registry;
 pub mod relay;
+mod statements;
 mod storage;
 mod sync;
 mod turns;
+mod vault;
 
+pub use audit::AuditReport;
 pub use config::{
-    Admission, NodeConfig, PeerToken, PrivacyDefault, RelayQuotas, SyncConfig, SyncMode, TypeFilter,
+    Admission, ForeignSealed, NodeConfig, PeerToken, PrivacyDefault, PrivateConfig, RelayQuotas,
+    Sealing, Secret, SyncConfig, SyncMode, TypeFilter,
 };
 pub use health::Health;
 pub use indexer::verify::{Difference, DifferenceKind, IndexComparison, TypeComparison};
@@ -46,6 +56,9 @@ pub use node::{
 };
 pub use oip_record::Submission;
 pub use oip_store::QuarantineRow;
-pub use publish::{DeleteError, Deleted, PublishError, Published};
+pub use publish::{
+    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PrivateError, PublishError, Published,
+};
 pub use relay::Relay;
+pub use statements::RecipientError;
 pub use sync::sweep::SweepReport;

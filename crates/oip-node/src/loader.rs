@@ -1,7 +1,8 @@
 //! Answers gets from the durable graph, in bounded parts.
 //!
 //! Owns the paging: a large node is never held whole. The first part is read at once, since most
-//! nodes are small; what remains, and all ranges, are read off the reactor (`ranges`).
+//! nodes are small; each further part when it is asked for ([`Rest`]), off the reactor, as all ranges are
+//! (`ranges`).
 
 mod ranges;
 
@@ -17,24 +18,71 @@ const PART: PageLimit = PageLimit {
     bytes_max: 256 * 1024,
 };
 
-/// Whether a get is for a range, which costs by what is looked at and not by what is asked for.
-pub(crate) fn scans(get: &Get) -> bool {
-    matches!(get.souls, SoulQuery::Lex(_)) || matches!(get.keys, KeyQuery::Lex(_))
+/// What is to be loaded.
+#[derive(Debug)]
+pub(crate) enum Load {
+    /// What a get asks for, from its beginning.
+    Get(Get),
+    /// The next part of a large node.
+    Rest(Rest),
 }
 
-/// Loads what `get` asks for; `give` takes the parts, the last one without `more`, and how many names
-/// of ranges were looked at for each.
-pub(crate) fn load(store: &Store, get: Get, give: impl Fn(Loaded, usize) + Send + 'static) {
-    match (&get.souls, &get.keys) {
-        (SoulQuery::One(soul), KeyQuery::One(key)) => give(one(store, soul, key), 0),
-        (SoulQuery::One(soul), KeyQuery::All) => whole(store, soul.clone(), give),
-        _ => {
-            let store = store.clone();
-            drop(tokio::task::spawn_blocking(move || {
-                ranges::load(&store, &get, &give);
-            }));
+impl Load {
+    pub(crate) fn is_rest(&self) -> bool {
+        matches!(self, Self::Rest(_))
+    }
+}
+
+/// What remains of a large node.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    soul: Soul,
+    behind: Key,
+}
+
+/// One part of an answer.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) part: Loaded,
+    /// Names of ranges that were looked at for it.
+    pub(crate) scanned: usize,
+    /// How to go on, if that has to be asked for.
+    pub(crate) rest: Option<Rest>,
+}
+
+impl From<Loaded> for Given {
+    fn from(part: Loaded) -> Self {
+        Self {
+            part,
+            scanned: 0,
+            rest: None,
         }
     }
+}
+
+/// Reads at once what is small: a single value, or the first part of a node. A range is given back.
+pub(crate) fn at_once(store: &Store, get: Get) -> Result<Given, Get> {
+    match (get.souls, &get.keys) {
+        (SoulQuery::One(soul), KeyQuery::One(key)) => Ok(one(store, &soul, key).into()),
+        (SoulQuery::One(soul), KeyQuery::All) => Ok(page(store, soul, None)),
+        (souls, _) => Err(Get { souls, ..get }),
+    }
+}
+
+/// Reads the next part of a large node, off the reactor.
+pub(crate) fn rest(store: &Store, rest: Rest, give: impl Fn(Given) + Send + 'static) {
+    let store = store.clone();
+    drop(tokio::task::spawn_blocking(move || {
+        give(page(&store, rest.soul, Some(&rest.behind)));
+    }));
+}
+
+/// Reads a range, off the reactor; `give` takes the parts, the last one without `more`.
+pub(crate) fn range(store: &Store, get: Get, give: impl Fn(Given) + Send + 'static) {
+    let store = store.clone();
+    drop(tokio::task::spawn_blocking(move || {
+        ranges::load(&store, &get, &give);
+    }));
 }
 
 fn one(store: &Store, soul: &Soul, key: &Key) -> Loaded {
@@ -48,32 +96,21 @@ fn one(store: &Store, soul: &Soul, key: &Key) -> Loaded {
     }
 }
 
-fn whole(store: &Store, soul: Soul, give: impl Fn(Loaded, usize) + Send + 'static) {
-    let first = match store.keys_page(&soul, "", None, PART) {
-        Ok(first) => first,
-        Err(error) => return give(failed(&error), 0),
+/// The part of a node behind a key, or its first.
+fn page(store: &Store, soul: Soul, behind: Option<&Key>) -> Given {
+    let page = match store.keys_page(&soul, "", behind, PART) {
+        Ok(page) => page,
+        Err(error) => return failed(&error).into(),
     };
-    let more = first.more;
-    let mut last = first.entries.last().map(|entry| entry.key.clone());
-    give(part(soul.clone(), first.entries, more), 0);
-    if !more {
-        return;
+    let last = page.entries.last().filter(|_| page.more);
+    let rest = last.map(|entry| Rest {
+        soul: soul.clone(),
+        behind: entry.key.clone(),
+    });
+    Given {
+        rest,
+        ..part(soul, page.entries, page.more).into()
     }
-    let store = store.clone();
-    drop(tokio::task::spawn_blocking(move || {
-        loop {
-            match store.keys_page(&soul, "", last.as_ref(), PART) {
-                Ok(page) => {
-                    last = page.entries.last().map(|entry| entry.key.clone());
-                    give(part(soul.clone(), page.entries, page.more), 0);
-                    if !page.more {
-                        return;
-                    }
-                }
-                Err(error) => return give(failed(&error), 0),
-            }
-        }
-    }));
 }
 
 fn part(soul: Soul, entries: Vec<Entry>, more: bool) -> Loaded {

@@ -16,6 +16,11 @@ struct Reason {
     reason: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Standing {
+    signature: String,
+}
+
 /// All counters of one node.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -26,13 +31,17 @@ pub(crate) struct Metrics {
     pub skipped: Counter,
     pub fetches: Counter,
     pub healed: Counter,
+    pub hidden: Counter,
     pub errors: Counter,
     pub told: Counter,
     pub indexed: Counter,
     pub index_refused: Counter,
     pub index_failures: Counter,
+    pub sealed_opened: Counter,
+    pub sealed_kept: Counter,
     rejected_messages: Family<Reason, Counter>,
     rejected_records: Family<Reason, Counter>,
+    verifications: Family<Standing, Counter>,
     relay_refused: Family<Reason, Gauge>,
     records: Gauge,
     wanted: Gauge,
@@ -40,6 +49,7 @@ pub(crate) struct Metrics {
     index_lag: Gauge,
     peers: Gauge,
     subscriptions: Gauge,
+    outbox_bytes: Gauge,
     mesh: Mutex<MeshCounts>,
     pub sweeps: Counter,
     /// When the last sweep ended, in milliseconds since 1970; 0 before the first.
@@ -59,6 +69,7 @@ pub(crate) struct Levels {
     pub peers: u64,
     /// Subscriptions of all peers.
     pub subscriptions: u64,
+    pub outbox_bytes: u64,
     /// What the relay port refused or dropped, by name.
     pub relay_refused: Vec<(&'static str, u64)>,
 }
@@ -90,11 +101,20 @@ impl Metrics {
             "records_healed",
             "Invalid overwrites answered with the verified version",
         );
+        let hidden = counter(
+            "records_hidden",
+            "Records that a deployed node's deletion mark began to hide",
+        );
         let errors = counter("sync_errors", "Records that could not be taken");
         let told = counter("records_told", "Own records acknowledged by a dialled peer");
         let indexed = counter("index_operations", "Operations applied to the index");
         let index_refused = counter("index_refused", "Documents the index refused");
         let index_failures = counter("index_failures", "Failures to update the index");
+        let sealed_opened = counter(
+            "sealed_opened",
+            "Sealed records of others that were opened for the index",
+        );
+        let sealed_kept = counter("sealed_kept", "Sealed records that were kept as ciphertext");
         let sweeps = counter("sweeps", "Sweeps over the registries of all peers");
         let mut gauge = |name: &str, help: &str| {
             let gauge = Gauge::default();
@@ -107,6 +127,7 @@ impl Metrics {
         let index_lag = gauge("index_lag", "Changes the index has yet to apply");
         let peers = gauge("peers", "Open connections");
         let subscriptions = gauge("subscriptions", "Souls and keys that peers follow");
+        let outbox_bytes = gauge("outbox_bytes", "Bytes that wait for peers to read them");
         let relay_refused = Family::<Reason, Gauge>::default();
         registry.register(
             "relay_refused",
@@ -125,8 +146,15 @@ impl Metrics {
             "Records that were refused",
             rejected_records.clone(),
         );
+        let verifications = Family::<Standing, Counter>::default();
+        registry.register(
+            "records_by_signature",
+            "Record versions of other nodes that were kept, by what is known about their signature",
+            verifications.clone(),
+        );
         Self {
             registry,
+            verifications,
             discovered,
             synced,
             deleted,
@@ -134,11 +162,14 @@ impl Metrics {
             skipped,
             fetches,
             healed,
+            hidden,
             errors,
             told,
             indexed,
             index_refused,
             index_failures,
+            sealed_opened,
+            sealed_kept,
             rejected_messages,
             rejected_records,
             relay_refused,
@@ -148,6 +179,7 @@ impl Metrics {
             index_lag,
             peers,
             subscriptions,
+            outbox_bytes,
             mesh: Mutex::default(),
             sweeps,
             last_sweep_ms: AtomicI64::new(0),
@@ -186,6 +218,14 @@ impl Metrics {
             .inc();
     }
 
+    /// Counts a kept record by what is known about its signature.
+    pub(crate) fn verification(&self, label: &str) {
+        let standing = Standing {
+            signature: label.to_owned(),
+        };
+        self.verifications.get_or_create(&standing).inc();
+    }
+
     /// The OpenMetrics text.
     pub(crate) fn text(&self, levels: &Levels) -> String {
         let set = |gauge: &Gauge, level: u64| {
@@ -197,6 +237,7 @@ impl Metrics {
         set(&self.index_lag, levels.index_lag);
         set(&self.peers, levels.peers);
         set(&self.subscriptions, levels.subscriptions);
+        set(&self.outbox_bytes, levels.outbox_bytes);
         for (reason, count) in &levels.relay_refused {
             let reason = (*reason).to_owned();
             let refused = self.relay_refused.get_or_create(&Reason { reason });

@@ -1,22 +1,27 @@
 //! The node: opens store, index and keys, starts every task under one supervisor, and drains them
-//! in order when it stops. What it reports of itself is put together in `report`.
+//! in order when it stops. What it reports of itself is put together in `report`;
+//! what callers ask of it stands in `records`, `keys` and `index`.
 
 mod index;
+mod keys;
+mod records;
 mod report;
 
 pub use index::{IndexReport, QuarantineKind, QuarantineReplay};
+pub use keys::RotateError;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gun::mesh::{Mesh, MeshConfig};
 use gun::wire::MessageId;
-use gun_net::{NetConfig, Network, Router, ServeOptions, ServeStats};
+use gun_net::{NetConfig, Network, PullPeer, Router, ServeOptions, ServeStats, Transport};
 use oip_index::embedded::EmbeddedIndex;
-use oip_index::{Access, Index, IndexError, Page, Query, Templates};
-use oip_record::{Creator, CreatorKey, Did, Submission};
+use oip_index::{ElasticIndex, Index, IndexError, Templates};
+use oip_record::{Creator, CreatorKey, Did, NodeIdentity};
 use oip_store::{Op, Store, Transaction};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
@@ -24,25 +29,30 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::allowance::Allowances;
+use crate::audit::Audit;
 use crate::clock;
-use crate::config::{NodeConfig, SyncMode};
-use crate::document;
+use crate::config::{IndexBackend, NodeConfig, SyncMode};
 use crate::hub::{Hub, HubHandle};
 use crate::indexer::feeder::Feeder;
+use crate::indexer::scope::Scope;
 use crate::indexer::{self, Indexer, Rebuilds};
 use crate::keyring::{Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
-use crate::publish::{DeleteError, Deleted, PublishError, Published, Publisher};
+use crate::publish::{Publisher, Turns as PublishTurns};
 use crate::relay::{Relay, RelayParts};
+use crate::statements::{OwnStatementError, Statements};
 use crate::storage;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
 use crate::sync::judge::Judge;
 use crate::sync::links::Links;
+use crate::sync::marks::Marks;
+use crate::sync::pull::Puller;
 use crate::sync::settle::LogBudget;
 use crate::sync::sweep::{SweepReport, Sweeper};
 use crate::sync::uplink::Uplink;
+use crate::vault::Vault;
 
 /// Frames that wait for the hub. Each holds at most one frame's messages; sockets are not read
 /// beyond it.
@@ -60,6 +70,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How often values of the future are looked at when none is known to fall due sooner.
 const DEFERRED_LOOK: Duration = Duration::from_secs(60);
 
+/// The node's statement and the pointers to it, as they are told to peers.
+pub(crate) type Introduction = Arc<std::sync::RwLock<gun::Graph>>;
+
 /// A running node. Cheap to clone; all clones are the same node.
 #[derive(Clone)]
 pub struct Node {
@@ -73,9 +86,17 @@ struct Inner {
     network: Network,
     peers: Arc<Peers>,
     metrics: Arc<Metrics>,
+    /// What belongs into the index.
+    scope: Scope,
+    judge: Judge,
     publisher: Publisher,
     sweeper: Arc<Sweeper>,
     key: Arc<CreatorKey>,
+    identity: Arc<NodeIdentity>,
+    statements: Statements,
+    audit: Arc<Audit>,
+    /// What dialled peers are told first.
+    introduction: Introduction,
     node_id: Arc<str>,
     relay_address: SocketAddr,
     relay: Relay,
@@ -128,6 +149,12 @@ pub enum StartError {
     /// A configured peer is this node.
     #[error(transparent)]
     Peer(#[from] gun_net::AddressError),
+    /// Peers can't be asked over HTTP.
+    #[error(transparent)]
+    Pull(#[from] gun_net::pull::SetUpError),
+    /// The node can't say what it is.
+    #[error(transparent)]
+    Statement(#[from] OwnStatementError),
     /// The registry root can't name anything in the graph.
     #[error(
         "the registry root `{0}` can't be used: set GUN_REGISTRY_ROOT to letters, digits, `:`, `-` or `_`, such as oip:registry"
@@ -186,21 +213,32 @@ impl Node {
     ) -> Result<Self, StartError> {
         // The store's lock comes before keys are made: two nodes on one folder never get that far.
         let (store, registry) = storage::open(&config, config.sync.mode)?;
-        let keys = Keyring::open(&config.data_dir, config.wallet_file.as_deref())?;
+        let keys = Keyring::open(&config)?;
         let templates = match &config.templates_dir {
             Some(folder) => Templates::with_folder(folder)?,
             None => Templates::known(),
         };
-        let index: Arc<dyn Index> = Arc::new(EmbeddedIndex::open_with(
-            &config.data_dir.join("index"),
-            templates,
-        )?);
+        let index: Arc<dyn Index> = match &config.index {
+            IndexBackend::Embedded => Arc::new(EmbeddedIndex::open_with(
+                &config.data_dir.join("index"),
+                templates,
+            )?),
+            IndexBackend::Elastic(settings) => {
+                let mut settings = (**settings).clone();
+                // The derived id: an alias is no proof against another node's having it too.
+                settings.owner = keys.identity.node_id().to_string();
+                Arc::new(ElasticIndex::new(settings, Arc::new(templates))?)
+            }
+        };
         let node_id: Arc<str> = config
             .node_id_override
             .clone()
             .unwrap_or_else(|| keys.identity.node_id())
             .into();
         let key = Arc::new(keys.creator);
+        let identity = Arc::new(keys.identity);
+        let vault = Arc::new(Vault::new(keys.encryption, config.private.foreign));
+        let (audit, audit_events) = Audit::new(store.clone(), Arc::clone(&identity));
         let metrics = Arc::new(Metrics::new());
         let peers = Arc::new(Peers::default());
 
@@ -250,8 +288,27 @@ impl Node {
         };
         let (hub, hub_task) = hub.start(net_event_queue, accepting.clone());
         accepting_tasks.spawn(hub_task);
+        let pulled = pull_peers(&config)?;
+        let statements = Statements {
+            store: store.clone(),
+            hub: hub.clone(),
+            peers: Arc::clone(&peers),
+            registry: Arc::clone(&registry),
+        };
+        // Before any record: who seals to this node, or wonders who made it, finds this first.
+        let introduction = statements
+            .publish_own(
+                &identity,
+                &vault.ring(),
+                config.node_id_override.as_deref(),
+                vec![key.creator().did_address.clone()],
+            )
+            .await?;
+        let introduction = Arc::new(std::sync::RwLock::new(introduction));
+        keys::reconsider_sealed(&store, &vault).await?;
         let relay = Relay::new(RelayParts {
             store: store.clone(),
+            pulled: pulled.clone(),
             hub: hub.clone(),
             network: network.clone(),
             registry: Arc::clone(&registry),
@@ -279,23 +336,21 @@ impl Node {
             accepting.clone(),
         ));
 
-        let sweeper = Arc::new(Sweeper {
+        let marks = Arc::new(Marks {
             store: store.clone(),
-            hub: hub.clone(),
-            peers: Arc::clone(&peers),
+            configured: config.peers.iter().map(ToString::to_string).collect(),
+            metrics: Arc::clone(&metrics),
+            ahead: AtomicU64::new(0),
+        });
+        let judge = Judge {
+            store: store.clone(),
             registry: Arc::clone(&registry),
             types: config.types.clone(),
-            metrics: Arc::clone(&metrics),
-            running: Mutex::new(()),
-        });
+            signatures: config.sync.signatures,
+        };
+        let mut pullers = Vec::new();
         let (new_types, new_type_queue) = mpsc::channel(NEW_TYPES_MAX);
         if config.sync.mode == SyncMode::On {
-            let judge = Judge {
-                store: store.clone(),
-                registry: Arc::clone(&registry),
-                types: config.types.clone(),
-                signatures: config.sync.signatures,
-            };
             let healer = Healer {
                 judge: judge.clone(),
                 hub: hub.clone(),
@@ -303,16 +358,44 @@ impl Node {
                 metrics: Arc::clone(&metrics),
                 turns: Turns::default(),
             };
-            let intake = Intake {
-                judge,
+            let intake = Arc::new(Intake {
+                judge: judge.clone(),
                 healer: Arc::new(healer),
+                marks: Arc::clone(&marks),
+                quotas: config.quotas,
                 hub: hub.clone(),
                 peers: Arc::clone(&peers),
                 metrics: Arc::clone(&metrics),
+                cores: std::thread::available_parallelism().map_or(1, usize::from),
                 log: LogBudget::default(),
                 new_types,
-            };
+            });
+            let interval = Duration::from_millis(config.sync.interval_ms);
+            for peer in pulled {
+                let puller = Arc::new(Puller::new(
+                    peer,
+                    Arc::clone(&intake),
+                    Arc::clone(&marks),
+                    Arc::clone(&registry),
+                    config.types.clone(),
+                ));
+                accepting_tasks.spawn(Arc::clone(&puller).run(interval, accepting.clone()));
+                pullers.push(puller);
+            }
             accepting_tasks.spawn(intake.run(notice_queue, accepting.clone()));
+        }
+        let sweeper = Arc::new(Sweeper {
+            store: store.clone(),
+            hub: hub.clone(),
+            peers: Arc::clone(&peers),
+            registry: Arc::clone(&registry),
+            types: config.types.clone(),
+            metrics: Arc::clone(&metrics),
+            marks: Arc::clone(&marks),
+            pulled: pullers,
+            running: Mutex::new(()),
+        });
+        if config.sync.mode == SyncMode::On {
             let interval = Duration::from_millis(config.sync.interval_ms);
             accepting_tasks.spawn(Arc::clone(&sweeper).run(interval, accepting.clone()));
         }
@@ -327,6 +410,8 @@ impl Node {
                 metrics: Arc::clone(&metrics),
             }),
             mode: config.sync.mode,
+            introduction: Arc::clone(&introduction),
+            hub: hub.clone(),
             tracker: accepting_tasks.clone(),
             new_types: new_type_queue,
         };
@@ -337,11 +422,17 @@ impl Node {
         let (reached, indexed) = watch::channel(0);
         let (rebuilds, rebuilds_seen) = watch::channel(Rebuilds::default());
         let (index_requests, requests) = mpsc::channel(indexer::REQUESTS_MAX);
+        let scope = Scope {
+            types: config.types.clone(),
+            marks: Arc::clone(&marks),
+            vault: Arc::clone(&vault),
+        };
         let indexer = Indexer {
             feeder: Arc::new(Feeder::new(
                 store.clone(),
                 Arc::clone(&index),
-                config.types.clone(),
+                scope.clone(),
+                Arc::clone(&audit),
                 Arc::clone(&metrics),
             )),
             reached,
@@ -349,16 +440,29 @@ impl Node {
             requests,
         };
         indexing_tasks.spawn(indexer.run(indexing.clone()));
+        indexing_tasks.spawn(Arc::clone(&audit).run(audit_events, indexing.clone()));
 
-        let publisher = Publisher::new(
-            store.clone(),
-            hub.clone(),
+        let looking = Arc::clone(&marks);
+        accepting_tasks.spawn(async move {
+            if let Err(error) = looking.look_again().await {
+                tracing::error!(%error, "failed to look through what deletion marks hide");
+            }
+        });
+
+        let publisher = Publisher {
+            store: store.clone(),
+            hub: hub.clone(),
             registry,
-            Arc::clone(&key),
-            Arc::clone(&node_id),
-            config.privacy_default,
-            Arc::clone(&metrics),
-        );
+            key: Arc::clone(&key),
+            node_id: Arc::clone(&node_id),
+            privacy_default: config.privacy_default,
+            sealing: config.private.sealing,
+            vault: Arc::clone(&vault),
+            statements: statements.clone(),
+            audit: Arc::clone(&audit),
+            metrics: Arc::clone(&metrics),
+            turns: PublishTurns::default(),
+        };
         let inner = Inner {
             config,
             store,
@@ -366,9 +470,15 @@ impl Node {
             network,
             peers,
             metrics,
+            scope,
+            judge,
             publisher,
             sweeper,
             key,
+            identity,
+            statements,
+            audit,
+            introduction,
             node_id,
             relay_address,
             relay,
@@ -416,61 +526,13 @@ impl Node {
         self.inner.key.creator()
     }
 
-    /// Publishes a record, or a new version of one. When this returns, it is durable, found by
-    /// [`Self::get`], and on its way to peers and into the index.
-    ///
-    /// # Errors
-    /// [`PublishError`]; then nothing of it was written.
-    pub async fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
-        self.inner.publisher.publish(submission).await
-    }
-
-    /// Deletes a record of this node's creator: a signed tombstone takes its place everywhere.
-    ///
-    /// # Errors
-    /// [`DeleteError`]; then nothing was changed.
-    pub async fn delete(&self, did: &Did) -> Result<Deleted, DeleteError> {
-        self.inner.publisher.delete(did).await
-    }
-
-    /// The record in index form, read from the store; `None` if it is unknown or deleted.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the store fails.
-    pub async fn get(&self, did: &Did) -> Result<Option<serde_json::Value>, ReadError> {
-        let (inner, did) = (Arc::clone(&self.inner), did.clone());
-        off_reactor(move || {
-            let Some(row) = inner.store.record(did.soul())?.filter(|row| !row.deleted) else {
-                return Ok(None);
-            };
-            document::of_row(&row)
-                .map(Some)
-                .map_err(|source| ReadError::Damaged { did, source })
-        })
-        .await
-    }
-
-    /// Searches the index.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the query is out of bounds or the index fails.
-    pub async fn search(&self, query: Query) -> Result<Page, ReadError> {
-        let index = Arc::clone(&self.inner.index);
-        off_reactor(move || Ok(index.search(&query)?)).await
-    }
-
-    /// The types of the public records in the index with their numbers, and the number of all.
-    ///
-    /// # Errors
-    /// [`ReadError`] if the index fails.
-    pub async fn record_types(&self) -> Result<(Vec<(String, u64)>, u64), ReadError> {
-        let index = Arc::clone(&self.inner.index);
-        off_reactor(move || {
-            let types = index.record_types(&Access::public())?;
-            let total = types.iter().map(|(_, count)| count).sum();
-            Ok((types, total))
-        })
-        .await
+    /// What explaining a record looks at.
+    pub(crate) fn parts_to_explain(&self) -> (&Store, &Judge, &Marks) {
+        (
+            &self.inner.store,
+            &self.inner.judge,
+            &self.inner.scope.marks,
+        )
     }
 
     /// Asks all peers for their registry now, and waits until what was found is worked off.
@@ -518,6 +580,16 @@ impl Node {
         // The sender lives as long as the indexer; a stopping node has nothing to wait for.
         let _ = indexed.wait_for(|reached| *reached >= head).await;
     }
+}
+
+/// The peers that are asked over HTTP; none on a node that does not sync.
+fn pull_peers(config: &NodeConfig) -> Result<Vec<Arc<PullPeer>>, StartError> {
+    let addresses = config.peers.iter();
+    addresses
+        .filter(|address| address.transport() == Transport::Pull)
+        .filter(|_| config.sync.mode == SyncMode::On)
+        .map(|address| Ok(Arc::new(PullPeer::new(address.clone())?)))
+        .collect()
 }
 
 fn guarded(routes: Router, config: &NodeConfig, stats: &ServeStats) -> Router {

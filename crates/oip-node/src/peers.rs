@@ -72,6 +72,15 @@ impl Peers {
         peers
     }
 
+    /// Those that the operator named.
+    pub(crate) fn dialled(&self) -> Vec<PeerId> {
+        self.lock()
+            .iter()
+            .filter(|(_, peer)| peer.direction == Direction::Dialled)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
     /// All connections.
     pub(crate) fn all(&self) -> Vec<Peer> {
         self.lock().values().cloned().collect()

@@ -1,22 +1,32 @@
 //! Publishing and deleting: from a submission to a durable, registered record in one transaction.
 //!
 //! Owns the order of versions made here: the newest is stamped after all that are known. What
-//! asks for privacy is refused before anything of it is written.
+//! asks for privacy goes to `private`, and is sealed or refused.
+
+mod private;
 
 use std::sync::Arc;
 
 use gun::Soul;
 use oip_record::publish::{self, Built, Context, Refusal};
-use oip_record::{CreatorKey, Did, Order, Submission};
+use oip_record::{CreatorKey, Did, Order, Submission, privacy};
 use oip_store::{Op, RecordRow, Store, Transaction, WriteError};
 use tokio::sync::Mutex;
 
+use crate::audit::Audit;
 use crate::clock;
-use crate::config::PrivacyDefault;
+use crate::config::{PrivacyDefault, Sealing};
+use crate::deletions;
+use crate::explain;
 use crate::hub::HubHandle;
 use crate::metrics::Metrics;
-use crate::registry::{Registration, Registry};
+use crate::registry::{Registration, Registry, Writes};
+use crate::statements::Statements;
 use crate::sync::judge::{signed_ms, signer_mark};
+use crate::vault::Vault;
+
+pub(crate) use private::event;
+pub use private::{AccessChange, AccessChanged, Owner, PrivateError};
 
 /// A record that is durable.
 #[derive(Debug, Clone)]
@@ -29,6 +39,8 @@ pub struct Published {
     pub document: serde_json::Value,
     /// Whether an earlier version was replaced.
     pub edited: bool,
+    /// Whether it lies on the graph as ciphertext.
+    pub encrypted: bool,
 }
 
 /// Why a record was not published.
@@ -38,6 +50,9 @@ pub enum PublishError {
     /// The submission can't be published as it is.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A private record can't be sealed, or its access not be changed.
+    #[error(transparent)]
+    Private(Box<PrivateError>),
     /// Too many writes wait already.
     #[error("the node is busy: try again in a second")]
     Busy,
@@ -102,42 +117,43 @@ pub(crate) struct Publisher {
     /// What registry entries of this node bear.
     pub node_id: Arc<str>,
     pub privacy_default: PrivacyDefault,
+    pub sealing: Sealing,
+    pub vault: Arc<Vault>,
+    pub statements: Statements,
+    pub audit: Arc<Audit>,
     pub metrics: Arc<Metrics>,
-    turns: [Mutex<()>; TURNS],
+    pub turns: Turns,
+}
+
+/// See [`TURNS`].
+pub(crate) struct Turns([Mutex<()>; TURNS]);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Mutex::new(())))
+    }
 }
 
 impl Publisher {
-    pub(crate) fn new(
-        store: Store,
-        hub: HubHandle,
-        registry: Arc<Registry>,
-        key: Arc<CreatorKey>,
-        node_id: Arc<str>,
-        privacy_default: PrivacyDefault,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let turns = std::array::from_fn(|_| Mutex::new(()));
-        Self {
-            store,
-            hub,
-            registry,
-            key,
-            node_id,
-            privacy_default,
-            metrics,
-            turns,
-        }
-    }
-
-    pub(crate) async fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
+    pub(crate) async fn publish(
+        &self,
+        mut submission: Submission,
+        owner: &Owner,
+    ) -> Result<Published, PublishError> {
         let random = crate::random::bytes()
             .ok_or(PublishError::Internal("get random numbers from the system"))?;
+        // From the token, whatever the body says.
+        owner.put_into(&mut submission.data);
         let submission = self.with_default_privacy(submission);
+        if let Some(reason) = privacy::asks_for_privacy(&submission.data, &submission.params) {
+            return self.publish_private(submission, reason, owner).await;
+        }
         let soul = publish::soul_for(&self.key, submission.local_id.as_deref(), random)?;
         let _turn = self.turn(&soul).lock().await;
         let submission = Arc::new(submission);
         for _ in 0..TRIES {
             let held = self.store.record(&soul)?;
+            self.check_owner(held.as_ref(), owner)?;
             let edited = held.as_ref().is_some_and(|row| !row.deleted);
             let submission = Arc::clone(&submission);
             let built = self
@@ -145,13 +161,7 @@ impl Publisher {
                     publish::build(&submission, context)
                 })
                 .await?;
-            let registered = self.registry.register(&Registration {
-                soul: &built.soul,
-                record_type: &built.record_type,
-                creator_public_key: &built.creator.public_key,
-                node_id: &self.node_id,
-                at_ms: built.order.at_ms,
-            });
+            let registered = self.registration(&built)?;
             let (did, document) = (built.did.clone(), built.document.clone());
             if self.keep(built, registered, held).await? == Kept::Superseded {
                 continue;
@@ -162,12 +172,26 @@ impl Publisher {
                 soul,
                 document,
                 edited,
+                encrypted: false,
             });
         }
         Err(PublishError::Busy)
     }
 
-    pub(crate) async fn delete(&self, did: &Did) -> Result<Deleted, DeleteError> {
+    /// What announces a version, and takes back the mark of an earlier deletion.
+    fn registration(&self, built: &Built) -> Result<Writes, PublishError> {
+        let mut writes = self.registry.register(&Registration {
+            soul: &built.soul,
+            record_type: &built.record_type,
+            creator_public_key: &built.creator.public_key,
+            node_id: &self.node_id,
+            at_ms: built.order.at_ms,
+        });
+        writes.extend(self.cleared(&built.soul)?);
+        Ok(writes)
+    }
+
+    pub(crate) async fn delete(&self, did: &Did, owner: &Owner) -> Result<Deleted, DeleteError> {
         let soul = did.soul().clone();
         let _turn = self.turn(&soul).lock().await;
         let random = crate::random::bytes()
@@ -180,15 +204,19 @@ impl Publisher {
             if held.creator != self.key.creator().did_address {
                 return Err(DeleteError::NotOurs(did.clone()));
             }
+            self.check_owner(Some(&held), owner)?;
             let (record_type, existing) = (held.record_type.clone(), soul.clone());
             let built = self
                 .build(Some(order_of(&held)), random, move |context| {
                     publish::tombstone(&existing, &record_type, context)
                 })
                 .await?;
-            let unregistered = self
-                .registry
-                .unregister(&self.node_id, &held.record_type, &soul);
+            let mut unregistered =
+                self.registry
+                    .unregister(&self.node_id, &held.record_type, &soul);
+            // For deployed nodes, which know no tombstones.
+            let by = &self.key.creator().public_key;
+            unregistered.extend(deletions::mark(&soul, by, built.order.at_ms));
             if self.keep(built, unregistered, Some(held)).await? == Kept::Done {
                 return Ok(Deleted { did: did.clone() });
             }
@@ -196,11 +224,24 @@ impl Publisher {
         Err(PublishError::Busy.into())
     }
 
+    /// The writes that clear a deletion mark of what is published anew: deployed nodes would pass it over
+    /// for ever.
+    fn cleared(&self, soul: &Soul) -> Result<Writes, PublishError> {
+        let Some(flag) = deletions::flag(soul) else {
+            return Ok(Vec::new());
+        };
+        let marked = self.store.value(&deletions::index(), &flag)?;
+        Ok(match marked {
+            Some((_, gun::Value::Bool(true))) => deletions::clear(soul),
+            _ => Vec::new(),
+        })
+    }
+
     fn turn(&self, soul: &Soul) -> &Mutex<()> {
         use std::hash::{DefaultHasher, Hash as _, Hasher as _};
         let mut hasher = DefaultHasher::new();
         soul.hash(&mut hasher);
-        &self.turns[usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0)]
+        &self.turns.0[usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0)]
     }
 
     /// A record that says nothing about access, on a node whose default is private, is private.
@@ -224,6 +265,15 @@ impl Publisher {
         random: [u8; 16],
         make: impl FnOnce(&Context<'_>) -> Result<Built, Refusal> + Send + 'static,
     ) -> Result<Built, PublishError> {
+        self.build_with(newest_known, random, make).await
+    }
+
+    async fn build_with<T: Send + 'static>(
+        &self,
+        newest_known: Option<Order>,
+        random: [u8; 16],
+        make: impl FnOnce(&Context<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, PublishError> {
         let key = Arc::clone(&self.key);
         let now_ms = signed_ms(clock::wall_ms());
         let built = tokio::task::spawn_blocking(move || {
@@ -244,11 +294,11 @@ impl Publisher {
     async fn keep(
         &self,
         built: Built,
-        registry: crate::registry::Writes,
+        registry: Writes,
         held: Option<RecordRow>,
     ) -> Result<Kept, PublishError> {
         let now_ms = clock::wall_ms();
-        let soul = built.soul.clone();
+        let (soul, is_deleted) = (built.soul.clone(), built.deleted);
         let writes = built.entries.iter().cloned().chain(registry);
         let mut ops = vec![Op::ExpectRecord {
             soul: soul.clone(),
@@ -280,6 +330,14 @@ impl Publisher {
                 value: vec![1],
             });
         }
+        let what = if is_deleted { "deleted" } else { "published" };
+        ops.extend(explain::note(
+            &self.store,
+            &soul,
+            what,
+            "by this node",
+            None,
+        ));
         // What was just written here need not be looked at as if a peer had brought it.
         ops.push(Op::WantedRemove(soul));
         match self.store.commit(Transaction { ops }, now_ms).await {

@@ -10,6 +10,7 @@
 //! | `<root>:index:<type>` | index: key = record soul, value = link to its target; null = unregistered |
 //! | `<root>:index:<type>/<soul>` | target: `{soul, nodeId, timestamp}` |
 //! | `<root>:index:<type>:<soul>` | the origin design's stand-alone entry, the same fields; read, never written |
+//! | `<root>:nodes:<nodeId or alias>` | pointer to a node's statement: `{pub, timestamp}` |
 //! | `<root>:nodes:<nodeId>:<soul>` | the node's own entry: `{did, soul, recordType, creatorPubKey, nodeId, timestamp, oipVersion}` |
 
 use gun::{Key, Soul, Value};
@@ -17,6 +18,7 @@ use oip_record::Did;
 
 use crate::admission::is_whole_record;
 use crate::config::TypeFilter;
+use crate::deletions;
 
 /// Version written into node entries; deployed readers know no other.
 const OIP_VERSION: &str = "0.8.0";
@@ -92,6 +94,8 @@ pub(crate) enum Notice {
         soul: Soul,
         record_type: Option<String>,
     },
+    /// The deletion registry marks this record, or no longer does.
+    Mark { soul: Soul, is_set: bool },
 }
 
 /// One node's values, to be written with states of our own.
@@ -108,7 +112,8 @@ impl Notice {
             } => filter.wants(record_type),
             Self::Record {
                 record_type: None, ..
-            } => true,
+            }
+            | Self::Mark { .. } => true,
         }
     }
 }
@@ -139,6 +144,25 @@ impl Registry {
 
     fn node_entry(&self, node_id: &str, soul: &Soul) -> Option<Soul> {
         Soul::new(format!("{}{node_id}:{soul}", self.nodes_prefix)).ok()
+    }
+
+    /// Where a pointer to the statement of a node stands: `<root>:nodes:<id or alias>`.
+    pub(crate) fn pointer_soul(&self, name: &str) -> Option<Soul> {
+        Soul::new(format!("{}{name}", self.nodes_prefix)).ok()
+    }
+
+    /// The pointer `{pub, timestamp}`, which proves nothing.
+    pub(crate) fn pointer(
+        &self,
+        name: &str,
+        public: &str,
+        at_ms: u64,
+    ) -> Option<(Soul, Vec<(Key, Value)>)> {
+        let entries = vec![
+            (key_of("pub"), Value::text(public)),
+            (key_of("timestamp"), Value::Number(at_ms as f64)),
+        ];
+        Some((self.pointer_soul(name)?, entries))
     }
 
     /// The souls of one record's own entries: the node's and the index's target.
@@ -273,6 +297,9 @@ impl Registry {
                     soul,
                     record_type: None,
                 });
+        }
+        if let Some((soul, is_set)) = deletions::read_change(soul, key, value) {
+            return Some(Notice::Mark { soul, is_set });
         }
         self.read_change(soul, key, value)
     }

@@ -4,7 +4,7 @@
 //! Owns the meaning: nested objects as nodes, nodes as JSON. The routes, their shapes and the limits
 //! on requests are the program's. What is written passes the same admission as puts of peers.
 //!
-//! `nested` reads what is put, `write` stores it, `read` shows nodes and lists in parts, `shown` is
+//! `nested` reads what is put, `write` stores it, `tell` tells it to linked relays, `read` shows nodes and lists in parts, `shown` is
 //! their form, `ask` asks peers for what is not held, `media` names the souls of media.
 
 mod ask;
@@ -12,12 +12,13 @@ mod media;
 mod nested;
 mod read;
 mod shown;
+mod tell;
 mod write;
 
 use std::fmt;
 use std::sync::Arc;
 
-use gun_net::{LinkStatus, Network};
+use gun_net::{LinkStatus, Network, PullPeer};
 use oip_store::Store;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +27,7 @@ use crate::hub::HubHandle;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use ask::Asking;
+use tell::Telling;
 
 pub use media::{Manifest, MediaError, Presence};
 pub use nested::{Arrays, Nested, NestedError};
@@ -47,6 +49,7 @@ pub enum View {
 pub struct Relay {
     parts: Arc<RelayParts>,
     asking: Arc<Asking>,
+    telling: Arc<Telling>,
 }
 
 /// What a [`Relay`] works with.
@@ -54,6 +57,8 @@ pub(crate) struct RelayParts {
     pub store: Store,
     pub hub: HubHandle,
     pub network: Network,
+    /// Peers that are asked over HTTP, for what is said of links.
+    pub pulled: Vec<Arc<PullPeer>>,
     pub registry: Arc<Registry>,
     pub admission: Admission,
     pub metrics: Arc<Metrics>,
@@ -66,13 +71,20 @@ impl Relay {
         Self {
             parts: Arc::new(parts),
             asking: Arc::default(),
+            telling: Arc::default(),
         }
     }
 
     /// The configured peers and how each link stands.
     #[must_use]
     pub fn links(&self) -> Vec<LinkStatus> {
-        self.parts.network.links()
+        let pulled = self.parts.pulled.iter().map(|peer| peer.status());
+        self.parts
+            .network
+            .links()
+            .into_iter()
+            .chain(pulled)
+            .collect()
     }
 
     /// How many peers have dialled this node.

@@ -10,7 +10,13 @@ use crate::creator::Creator;
 /// The scheme of public records: the domain of their signature, and what `oip.scheme` says.
 pub const SCHEME_PUBLIC: &str = "oip-record-1/public";
 
-/// What all schemes of this family start with; sealed and private forms have others.
+/// The domain of the signature inside the ciphertext of a private record. Never an `oip.scheme`.
+pub const SCHEME_PRIVATE: &str = "oip-record-1/private";
+
+/// The scheme of sealed records: the domain of the signature over the sealed form.
+pub const SCHEME_SEALED: &str = "oip-record-1/sealed";
+
+/// What all schemes of this family start with.
 pub const SCHEME_FAMILY: &str = "oip-record-1/";
 
 /// The level of records that everyone may read.
@@ -55,11 +61,40 @@ impl Serialize for True {
     }
 }
 
+/// The role of a signature: none can be used in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// A record that everyone may read.
+    Public,
+    /// The content of a private record, inside its ciphertext.
+    Private,
+    /// A sealed record as it lies in the graph.
+    Sealed,
+}
+
+impl Domain {
+    /// What stands before the signed text.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Public => SCHEME_PUBLIC,
+            Self::Private => SCHEME_PRIVATE,
+            Self::Sealed => SCHEME_SEALED,
+        }
+    }
+}
+
 impl SignedBody<'_> {
     /// The bytes that are signed, in the domain of public records.
     #[must_use]
     pub fn signed_bytes(&self) -> Vec<u8> {
-        in_domain(SCHEME_PUBLIC, self)
+        self.signed_bytes_in(Domain::Public)
+    }
+
+    /// The bytes that are signed in a domain.
+    #[must_use]
+    pub fn signed_bytes_in(&self, domain: Domain) -> Vec<u8> {
+        in_domain(domain.name(), self)
     }
 }
 
@@ -108,7 +143,9 @@ fn in_domain(domain: &str, body: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-fn canonical(body: &impl Serialize) -> Vec<u8> {
+/// Canonical JSON (RFC 8785).
+#[must_use]
+pub fn canonical(body: &impl Serialize) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(body)
         .expect("JSON values have finite numbers and text names, so that they always serialize")
 }
@@ -154,6 +191,28 @@ mod tests {
             text.contains("\"data\":null,\"deleted\":true,\"indexedAt\""),
             "{text}"
         );
+    }
+
+    #[test]
+    fn no_two_roles_sign_the_same_bytes() {
+        let creator = Creator {
+            did_address: "did:key:z1".into(),
+            public_key: "AQ".into(),
+        };
+        let body = SignedBody {
+            soul: "ab:c",
+            record_type: "post",
+            indexed_at: "2026-01-20T10:00:00.000Z",
+            revision: 0,
+            creator: &creator,
+            level: "private",
+            arrays: &[],
+            deleted: None,
+            data: &json!({"basic": {}}),
+        };
+        let domains = [Domain::Public, Domain::Private, Domain::Sealed];
+        let texts = domains.map(|domain| body.signed_bytes_in(domain));
+        assert!(texts[0] != texts[1] && texts[1] != texts[2] && texts[0] != texts[2]);
     }
 
     #[test]

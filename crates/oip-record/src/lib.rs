@@ -7,7 +7,7 @@
 //! * [`creator`], [`oip`], [`stamp`], [`order`]: what a record says of itself
 //! * [`publish`]: a submission becomes a signed record and its graph entries
 //! * [`read`], [`verify`], [`document`]: a graph node becomes a verified record and its index form
-//! * [`privacy`]: does a record ask for privacy
+//! * [`privacy`]: does a record ask for privacy; [`sealed`]: the form of one that is
 //! * [`reject`], [`limits`]: every refusal, every bound
 //!
 //! The formats are described in `docs/record-format.md`.
@@ -26,6 +26,7 @@ pub mod privacy;
 pub mod publish;
 pub mod read;
 pub mod reject;
+pub mod sealed;
 pub mod soul;
 pub mod stamp;
 pub mod template;
@@ -42,5 +43,6 @@ pub use order::{Order, Resolution, SignatureClass};
 pub use publish::{Built, Submission};
 pub use read::{Candidate, Raw};
 pub use reject::Reject;
+pub use sealed::SealedForm;
 pub use stamp::Stamp;
 pub use verify::{Accepted, SignaturePolicy, Verification};

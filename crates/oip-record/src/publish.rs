@@ -3,7 +3,9 @@
 use gun::{Key, Soul, Value as GunValue};
 use serde_json::{Map, Value};
 
-use crate::canonical::{LEVEL_PUBLIC, SCHEME_PUBLIC, SignedBody, True, digest_of};
+use crate::canonical::{
+    Domain, LEVEL_PUBLIC, SCHEME_PUBLIC, SCHEME_SEALED, SignedBody, True, digest_of,
+};
 use crate::creator::Creator;
 use crate::did::Did;
 use crate::json::JsonError;
@@ -11,6 +13,7 @@ use crate::keys::{CreatorKey, KeyError};
 use crate::limits::{ARRAYS_MAX, DATA_BYTES_MAX, FUTURE_MS_MAX, OIP_BYTES_MAX};
 use crate::oip::{Oip, VERSION};
 use crate::order::Order;
+use crate::sealed::{ENCRYPTION_TYPE, SealedForm};
 use crate::soul::{self, LocalIdError};
 use crate::stamp::Stamp;
 use crate::template::{self, ShapeError};
@@ -99,9 +102,9 @@ pub enum Refusal {
         crate::limits::ARRAYS_MAX
     )]
     TooManyArrays,
-    /// The record asks for privacy, which can't be given.
+    /// The record asks for privacy, and is not sealed.
     #[error(
-        "the record asks for privacy by {0}, and private records can't be published yet: nothing of it was written"
+        "the record asks for privacy by {0}, and is never published in clear: nothing of it was written"
     )]
     Private(privacy::Reason),
     /// The record to change belongs to another key.
@@ -133,6 +136,198 @@ impl Refusal {
             Self::Key(_) => "key",
         }
     }
+}
+
+/// A private version before it is sealed: judged, placed and stamped. Nothing of it may be written
+/// but what [`Draft::seal`] gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// Where it will lie.
+    pub soul: Soul,
+    /// Its type.
+    pub record_type: String,
+    /// Its maker.
+    pub creator: Creator,
+    /// Its time.
+    pub stamp: Stamp,
+    /// Its level; never `public`.
+    pub level: String,
+    /// The data, arrays as arrays.
+    pub data: Value,
+}
+
+/// Judges a private submission and stamps it. `data` holds the whole access control.
+///
+/// # Errors
+/// [`Refusal`] with the first fault.
+pub fn draft(
+    submission: &Submission,
+    level: &str,
+    context: &Context<'_>,
+) -> Result<Draft, Refusal> {
+    template::check_submitted(&submission.data)?;
+    json::check_numbers(&submission.data)?;
+    if !template::is_record_type(&submission.record_type) {
+        return Err(record_type_refused(&submission.record_type));
+    }
+    let soul = match context.existing {
+        Some(soul) => soul.clone(),
+        None => soul_for(context.key, submission.local_id.as_deref(), context.random)?,
+    };
+    let creator = context.key.creator().clone();
+    if !soul::belongs_to(&soul, &creator.public_key) {
+        return Err(Refusal::NotYours);
+    }
+    Ok(Draft {
+        soul,
+        record_type: submission.record_type.clone(),
+        creator,
+        stamp: stamp_after(context)?,
+        level: level.to_owned(),
+        data: submission.data.clone(),
+    })
+}
+
+impl Draft {
+    /// The signature that goes inside the ciphertext, over the data itself. Its revision is always 0:
+    /// a share changes the form around the content, and not the content.
+    ///
+    /// # Errors
+    /// [`Refusal::Key`].
+    pub fn sign_content(&self, key: &CreatorKey) -> Result<String, Refusal> {
+        key.sign(&content_bytes(
+            &self.soul,
+            &self.record_type,
+            &self.stamp,
+            &self.creator,
+            &self.level,
+            &self.data,
+        ))
+        .map_err(Refusal::Key)
+    }
+
+    /// The version as it is written: the sealed form, signed outside.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is too large or the key fails.
+    pub fn seal(&self, form: &SealedForm, key: &CreatorKey) -> Result<Built, Refusal> {
+        sealed_version(
+            &self.soul,
+            &self.record_type,
+            &self.creator,
+            &self.stamp,
+            form,
+            key,
+        )
+    }
+}
+
+/// The bytes that the signature inside a private record covers.
+#[must_use]
+pub fn content_bytes(
+    soul: &Soul,
+    record_type: &str,
+    stamp: &Stamp,
+    creator: &Creator,
+    level: &str,
+    data: &Value,
+) -> Vec<u8> {
+    SignedBody {
+        soul: soul.as_str(),
+        record_type,
+        indexed_at: stamp.as_str(),
+        revision: REVISION_NEW,
+        creator,
+        level,
+        arrays: &[],
+        deleted: None,
+        data,
+    }
+    .signed_bytes_in(Domain::Private)
+}
+
+/// A sealed version with a form that was made for this place and time: a new one, or one that was
+/// shared with more readers.
+///
+/// # Errors
+/// [`Refusal`] if it is another's, too large, or the key fails.
+pub fn sealed_version(
+    soul: &Soul,
+    record_type: &str,
+    creator: &Creator,
+    stamp: &Stamp,
+    form: &SealedForm,
+    key: &CreatorKey,
+) -> Result<Built, Refusal> {
+    if creator != key.creator() {
+        return Err(Refusal::NotYours);
+    }
+    let data = form.to_value();
+    let data_text = data.to_string();
+    if data_text.len() > DATA_BYTES_MAX {
+        return Err(ShapeError::TooLarge.into());
+    }
+    let signed = SignedBody {
+        soul: soul.as_str(),
+        record_type,
+        indexed_at: stamp.as_str(),
+        revision: form.revision,
+        creator,
+        level: &form.level,
+        arrays: &[],
+        deleted: None,
+        data: &data,
+    }
+    .signed_bytes_in(Domain::Sealed);
+    let did = Did::from_soul(soul);
+    let oip = Oip {
+        ver: VERSION.to_owned(),
+        record_type: record_type.to_owned(),
+        indexed_at: Some(stamp.clone()),
+        creator: creator.clone(),
+        did: Some(did.to_string()),
+        revision: None,
+        level: None,
+        arrays: None,
+        deleted: false,
+        scheme: Some(SCHEME_SEALED.to_owned()),
+        signature: Some(key.sign(&signed).map_err(Refusal::Key)?),
+        extra: Map::new(),
+    };
+    let oip_text = Value::Object(oip.to_members(&did)).to_string();
+    let meta_soul = child(soul, "meta")?;
+    let record = vec![
+        (self::key("data"), GunValue::text(data_text.as_str())),
+        (self::key("oip"), GunValue::text(oip_text.as_str())),
+        (self::key("meta"), GunValue::Link(meta_soul.clone())),
+    ];
+    // As the origin shows it; nothing in it is needed or trusted.
+    let meta = vec![
+        (self::key("created"), GunValue::Number(stamp.ms() as f64)),
+        (self::key("encrypted"), GunValue::Bool(true)),
+        (self::key("encryptionMethod"), GunValue::text("aes-256-gcm")),
+        (self::key("encryptionType"), GunValue::text(ENCRYPTION_TYPE)),
+    ];
+    Ok(Built {
+        document: document::build(&oip, &did, data, Verification::Verified),
+        order: Order {
+            at_ms: stamp.ms(),
+            revision: form.revision,
+            digest: digest_of(&signed),
+        },
+        record_type: record_type.to_owned(),
+        creator: creator.clone(),
+        entries: vec![(soul.clone(), record), (meta_soul, meta)],
+        data_text: Some(data_text),
+        soul: soul.clone(),
+        did,
+        oip_text,
+        deleted: false,
+    })
+}
+
+fn record_type_refused(record_type: &str) -> Refusal {
+    Refusal::RecordType(record_type.chars().take(SHOWN_CHARS_MAX).collect())
 }
 
 /// Where a submission will lie: the same soul for every version with the same local id.
@@ -241,9 +436,7 @@ impl Version<'_> {
             data,
         } = self;
         if !template::is_record_type(record_type) {
-            return Err(Refusal::RecordType(
-                record_type.chars().take(SHOWN_CHARS_MAX).collect(),
-            ));
+            return Err(record_type_refused(record_type));
         }
         let creator = context.key.creator().clone();
         if !soul::belongs_to(&soul, &creator.public_key) {

@@ -115,33 +115,39 @@ pub fn candidate(
 }
 
 /// Reads what a deployed relay's `GET /get` answers as `data`: there, texts are JSON that was
-/// parsed, and links are not followed.
+/// parsed, and links are not followed. `resolve` gives what it answers for a linked node.
 ///
 /// # Errors
-/// [`Reject::NotOip`] for other graph data.
-pub fn from_relay_json(record: &Value) -> Result<Candidate, Reject> {
-    let linked = |member: &Value| {
-        member["#"]
-            .as_str()
-            .filter(|_| member.as_object().is_some_and(|object| object.len() == 1))
-            .and_then(|soul| Soul::new(soul).ok())
+/// [`Reject::NotOip`] for other graph data; limits.
+pub fn from_relay_json(
+    record: &Value,
+    resolve: impl Fn(&Soul) -> Option<Value>,
+) -> Result<Candidate, Reject> {
+    let mut shown = Shown {
+        resolve: &resolve,
+        missing: Vec::new(),
+        nodes: 0,
     };
-    let missing: Vec<Soul> = ["data", "oip"]
-        .iter()
-        .filter_map(|name| linked(&record[*name]))
-        .collect();
-    if !missing.is_empty() {
-        return Ok(Candidate::NotYet { missing });
-    }
-    let oip_text = match &record["oip"] {
-        Value::String(text) => text.clone(),
-        Value::Object(_) => record["oip"].to_string(),
+    let oip_text = match (&record["oip"], linked(&record["oip"])) {
+        (_, Some(soul)) => shown.load(&soul, 1)?.map(|object| object.to_string()),
+        (Value::String(text), _) => Some(text.clone()),
+        (object @ Value::Object(_), _) => Some(object.to_string()),
         _ => return Err(Reject::NotOip),
     };
-    let (data_text, origin) = match &record["data"] {
-        Value::Null => (None, TextOrigin::Rebuilt),
-        Value::String(text) => (Some(text.clone()), TextOrigin::Stored),
-        other => (Some(javascript_text(other)), TextOrigin::Rebuilt),
+    let (data_text, origin) = match (&record["data"], linked(&record["data"])) {
+        (_, Some(soul)) => {
+            let object = shown.load(&soul, 1)?;
+            let text = object.map(|object| javascript_text(&object));
+            (text, TextOrigin::Rebuilt)
+        }
+        (Value::Null, _) => (None, TextOrigin::Rebuilt),
+        (Value::String(text), _) => (Some(text.clone()), TextOrigin::Stored),
+        (other, _) => (Some(javascript_text(other)), TextOrigin::Rebuilt),
+    };
+    let Some(oip_text) = oip_text.filter(|_| shown.missing.is_empty()) else {
+        return Ok(Candidate::NotYet {
+            missing: shown.missing,
+        });
     };
     let meta = record["meta"]
         .as_object()
@@ -153,6 +159,81 @@ pub fn from_relay_json(record: &Value) -> Result<Candidate, Reject> {
         unity: Unity::SamePut,
         meta: meta.cloned().unwrap_or_default(),
     }))
+}
+
+/// Reads the index form, as a deployed node's index, its API and its backups hold it: arrays are arrays
+/// again there, and members were added that the record never had.
+///
+/// # Errors
+/// [`Reject::NotOip`] if there is no `oip`.
+pub fn from_document(document: &Value) -> Result<Raw, Reject> {
+    let mut oip = document["oip"].as_object().cloned().ok_or(Reject::NotOip)?;
+    for added in ADDED_BY_THE_INDEX {
+        oip.shift_remove(added);
+    }
+    let (packed, pointers) = crate::arrays::pack(&document["data"]);
+    // An index that shows arrays as arrays need not keep the list of them, which is signed.
+    if oip.contains_key("scheme") && !oip.contains_key("arrays") {
+        oip.insert("arrays".to_owned(), pointers.into());
+    }
+    Ok(Raw {
+        data_text: (!packed.is_null()).then(|| javascript_text(&packed)),
+        oip_text: Value::Object(oip).to_string(),
+        origin: TextOrigin::Rebuilt,
+        unity: Unity::SamePut,
+        meta: Map::new(),
+    })
+}
+
+/// Members of `oip` that an index adds to what was published (`oip-formats` 1.1).
+const ADDED_BY_THE_INDEX: [&str; 10] = [
+    "storage",
+    "soul",
+    "encrypted",
+    "recordStatus",
+    "inArweaveBlock",
+    "templates",
+    "wasEncrypted",
+    "syncedFromNode",
+    "syncedAt",
+    "verification",
+];
+
+/// The soul that a member links to, as a relay shows links: `{"#": soul}`.
+fn linked(member: &Value) -> Option<Soul> {
+    let object = member.as_object().filter(|object| object.len() == 1)?;
+    Soul::new(object.get("#")?.as_str()?).ok()
+}
+
+/// Follows links of nodes as a relay shows them, within the limits of [`Nested`].
+struct Shown<'r, R> {
+    resolve: &'r R,
+    missing: Vec<Soul>,
+    nodes: usize,
+}
+
+impl<R: Fn(&Soul) -> Option<Value>> Shown<'_, R> {
+    fn load(&mut self, soul: &Soul, depth: usize) -> Result<Option<Value>, Reject> {
+        self.nodes += 1;
+        if depth > DEPTH_MAX || self.nodes > NESTED_NODES_MAX {
+            return Err(Reject::NestedTooLarge);
+        }
+        let Some(Value::Object(node)) = (self.resolve)(soul) else {
+            self.missing.push(soul.clone());
+            return Ok(None);
+        };
+        let mut members = Map::new();
+        for (name, member) in node {
+            let member = match linked(&member) {
+                Some(child) => self.load(&child, depth + 1)?,
+                None => Some(member).filter(|member| !member.is_null()),
+            };
+            if let Some(member) = member {
+                members.insert(name, member);
+            }
+        }
+        Ok(Some(Value::Object(members)))
+    }
 }
 
 /// Follows links of the nested layouts, within limits.
@@ -214,5 +295,7 @@ fn meta_of(node: &Node, resolve: &impl Fn(&Soul) -> Option<Node>) -> Map<String,
         .collect()
 }
 
+#[cfg(test)]
+mod eras;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use crate::arrays::ArraysError;
 use crate::json::JsonError;
 use crate::limits::{FUTURE_MS_MAX, OIP_BYTES_MAX};
 use crate::privacy::Reason;
+use crate::sealed::SealedError;
 use crate::template::ShapeError;
 
 /// Why a graph node is not taken as a record. Remote input never ends in a bare string.
@@ -73,9 +74,14 @@ pub enum Reject {
     /// Cleartext that asks for privacy: never passed on.
     #[error("the record lies in clear but asks for privacy: {0}")]
     ExposedPrivate(Reason),
-    /// Ciphertext: this version can't open it.
-    #[error("the record is sealed: only its recipients can open it")]
+    /// Ciphertext of a scheme that is only opened for migration.
+    #[error(
+        "the record is encrypted by an old scheme that protects nothing: see `oip-gun migrate legacy-private`"
+    )]
     Sealed,
+    /// It claims to be sealed and is not in that form.
+    #[error(transparent)]
+    SealedForm(#[from] SealedError),
 }
 
 impl Reject {
@@ -103,6 +109,7 @@ impl Reject {
             Self::FutureStamp { .. } => "future-stamp",
             Self::ExposedPrivate(_) => "exposed-private",
             Self::Sealed => "sealed",
+            Self::SealedForm(fault) => fault.label(),
         }
     }
 }

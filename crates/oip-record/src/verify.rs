@@ -4,7 +4,7 @@ use gun::Soul;
 use serde_json::{Map, Value};
 
 use crate::canonical::{
-    LEVEL_PUBLIC, SCHEME_FAMILY, SCHEME_PUBLIC, SignedBody, True, data_digest, digest_of,
+    Domain, LEVEL_PUBLIC, SCHEME_PUBLIC, SCHEME_SEALED, SignedBody, True, data_digest, digest_of,
     foreign_digest,
 };
 use crate::creator::Creator;
@@ -16,6 +16,7 @@ use crate::oip::Oip;
 use crate::order::{Claim, Order, SignatureClass};
 use crate::read::{Raw, TextOrigin, Unity};
 use crate::reject::Reject;
+use crate::sealed::SealedForm;
 use crate::stamp::Stamp;
 use crate::template::{self, ShapeError};
 use crate::{arrays, document, privacy, soul};
@@ -99,8 +100,10 @@ pub struct Accepted {
     /// SHA-256 of the canonical data: deployed signatures don't cover the time, so a data digest
     /// once superseded must not be taken again.
     pub data_digest: [u8; 32],
-    /// The index form.
+    /// The index form; of a sealed record as anyone sees it, ciphertext.
     pub document: Value,
+    /// The sealed form, if the record is private.
+    pub sealed: Option<SealedForm>,
     /// The packed data as received; `None` for a tombstone.
     pub data_text: Option<String>,
     /// The packed `oip` as received.
@@ -142,8 +145,7 @@ pub fn accept(
     let oip_value: Value = serde_json::from_str(&raw.oip_text).map_err(|_| Reject::NotOip)?;
     let oip = Oip::parse(&oip_value)?;
     match oip.scheme.as_deref() {
-        None | Some(SCHEME_PUBLIC) => {}
-        Some(sealed) if sealed.starts_with(SCHEME_FAMILY) => return Err(Reject::Sealed),
+        None | Some(SCHEME_PUBLIC | SCHEME_SEALED) => {}
         Some(other) => return Err(Reject::UnknownScheme(other.chars().take(80).collect())),
     }
     if policy != SignaturePolicy::Off {
@@ -154,11 +156,14 @@ pub fn accept(
     {
         return Err(Reject::FutureStamp { at_ms: stamp.ms() });
     }
-    let found = match oip.scheme {
+    let found = match oip.scheme.as_deref() {
+        Some(SCHEME_SEALED) => judge_sealed(soul, &raw, &oip, policy)?,
         Some(_) => judge_ours(soul, &raw, &oip, policy)?,
         None => judge_foreign(soul, &raw, &oip, &oip_value, policy)?,
     };
-    if let Some(reason) = privacy::asks_for_privacy(&found.data, &Map::new()) {
+    if found.sealed.is_none()
+        && let Some(reason) = privacy::asks_for_privacy(&found.data, &Map::new())
+    {
         return Err(Reject::ExposedPrivate(reason));
     }
     // Anyone can write `meta`, so that it counts only where nobody vouches for the record.
@@ -166,7 +171,7 @@ pub fn accept(
         raw.meta.get("encrypted"),
         None | Some(Value::Null | Value::Bool(false))
     );
-    if found.class == SignatureClass::None && !is_clear {
+    if found.sealed.is_none() && found.class == SignatureClass::None && !is_clear {
         return Err(Reject::ExposedPrivate(privacy::Reason::meta_encrypted()));
     }
     let did = Did::from_soul(soul);
@@ -183,6 +188,7 @@ pub fn accept(
         deleted: oip.deleted,
         data_digest: found.data_digest,
         document,
+        sealed: found.sealed,
         data_text: raw.data_text,
         oip_text: raw.oip_text,
     })
@@ -196,6 +202,7 @@ struct Found {
     order: Order,
     class: SignatureClass,
     verification: Verification,
+    sealed: Option<SealedForm>,
 }
 
 /// The soul's prefix and the creator's address must both come from the creator's key.
@@ -207,6 +214,76 @@ fn check_owner(soul: &Soul, oip: &Oip) -> Result<(), Reject> {
     } else {
         Ok(())
     }
+}
+
+/// A sealed record: the signature over the form as it lies here. What is inside is for recipients.
+fn judge_sealed(
+    soul: &Soul,
+    raw: &Raw,
+    oip: &Oip,
+    policy: SignaturePolicy,
+) -> Result<Found, Reject> {
+    json::parse(&raw.oip_text).map_err(Reject::Json)?;
+    let stamp = match &oip.indexed_at {
+        Some(stamp) if stamp.is_canonical() => stamp,
+        _ => return Err(Reject::BadMember("indexedAt")),
+    };
+    let signature = oip
+        .signature
+        .as_deref()
+        .ok_or(Reject::BadMember("signature"))?;
+    // The form has its own, which are signed; another beside it could only mislead.
+    if oip.revision.is_some() {
+        return Err(Reject::BadMember("revision"));
+    } else if oip.level.is_some() {
+        return Err(Reject::BadMember("level"));
+    } else if oip.arrays.is_some() {
+        return Err(Reject::BadMember("arrays"));
+    } else if oip.deleted {
+        return Err(Reject::BadMember("deleted"));
+    }
+    if oip.did.as_deref() != Some(Did::from_soul(soul).to_string().as_str()) {
+        return Err(Reject::DidMismatch);
+    }
+    let text = raw.data_text.as_deref().ok_or(Reject::Torn)?;
+    let form = match SealedForm::parse(&json::parse(text).map_err(Reject::Json)?) {
+        Ok(form) => form,
+        // The data of a version that was public, with the `oip` of one that is not.
+        Err(_) if raw.unity == Unity::Mixed => return Err(Reject::Torn),
+        Err(fault) => return Err(fault.into()),
+    };
+    let data = form.to_value();
+    let signed = SignedBody {
+        soul: soul.as_str(),
+        record_type: &oip.record_type,
+        indexed_at: stamp.as_str(),
+        revision: form.revision,
+        creator: &oip.creator,
+        level: &form.level,
+        arrays: &[],
+        deleted: None,
+        data: &data,
+    }
+    .signed_bytes_in(Domain::Sealed);
+    // Without a valid signature nobody can tell who may have sealed it, whatever the policy.
+    if policy == SignaturePolicy::Off {
+        check_owner(soul, oip)?;
+    }
+    if keys::verify(&oip.creator, &signed, signature).is_err() {
+        return Err(bad_signature(raw));
+    }
+    Ok(Found {
+        data_digest: data_digest(&data),
+        data,
+        order: Order {
+            at_ms: stamp.ms(),
+            revision: form.revision,
+            digest: digest_of(&signed),
+        },
+        class: SignatureClass::Ours,
+        verification: Verification::Verified,
+        sealed: Some(form),
+    })
 }
 
 /// A record of our scheme: every member that is signed must be there in its one form.
@@ -233,6 +310,9 @@ fn judge_ours(soul: &Soul, raw: &Raw, oip: &Oip, policy: SignaturePolicy) -> Res
         (None, true) => (Value::Null, Value::Null),
         (Some(text), false) => {
             let packed = json::parse(text).map_err(Reject::Json)?;
+            if SealedForm::is_claimed(&packed) && raw.unity == Unity::Mixed {
+                return Err(Reject::Torn);
+            }
             check_not_sealed(&packed)?;
             let data = arrays::unpack(packed.clone(), arrays).map_err(Reject::Arrays)?;
             template::check_received(&data)?;
@@ -270,6 +350,7 @@ fn judge_ours(soul: &Soul, raw: &Raw, oip: &Oip, policy: SignaturePolicy) -> Res
         order,
         class,
         verification,
+        sealed: None,
     })
 }
 
@@ -324,6 +405,7 @@ fn judge_foreign(
         order,
         class,
         verification,
+        sealed: None,
     })
 }
 

@@ -54,6 +54,11 @@ pub fn node_available() -> bool {
     missing().is_none()
 }
 
+/// Whether a missing judge is a failure.
+pub(crate) fn interop_is_required() -> bool {
+    std::env::var(REQUIRED_VARIABLE).is_ok_and(|value| value == "required")
+}
+
 /// The outside judges, or `None` after printing why the test is skipped.
 ///
 /// # Panics
@@ -63,8 +68,10 @@ pub fn interop() -> Option<Interop> {
     let Some(missing) = missing() else {
         return Some(Interop { folder: folder() });
     };
-    let required = std::env::var(REQUIRED_VARIABLE).is_ok_and(|value| value == "required");
-    assert!(!required, "{REQUIRED_VARIABLE}=required, but {missing}");
+    assert!(
+        !interop_is_required(),
+        "{REQUIRED_VARIABLE}=required, but {missing}"
+    );
     eprintln!("skipped: {missing}");
     None
 }

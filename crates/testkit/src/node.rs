@@ -121,6 +121,43 @@ impl NodeProcess {
         self.process.id()
     }
 
+    /// All that it has logged since it was started.
+    #[must_use]
+    pub fn log(&self) -> Vec<u8> {
+        self.process.error_log()
+    }
+
+    /// The admin token, from its data folder.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn admin_token(&self) -> Result<String> {
+        let path = self.folder().join("data/admin-token");
+        Ok(std::fs::read_to_string(path)?.trim().to_owned())
+    }
+
+    /// A call with a token: `method` and `path`, a body as JSON where there is one.
+    ///
+    /// # Errors
+    /// When there is no answer at all.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer> {
+        let method = reqwest::Method::from_bytes(method.as_bytes())?;
+        let request = self.http.request(method, format!("{}{path}", self.api));
+        let request = request.bearer_auth(token);
+        answer(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+        .with_context(|| path.to_owned())
+    }
+
     /// The tail of its log.
     #[must_use]
     pub fn log_tail(&self) -> String {

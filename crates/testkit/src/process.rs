@@ -18,6 +18,10 @@ use tokio::sync::mpsc;
 /// Lines of standard error kept for the failure message.
 const ERROR_LINES_MAX: usize = 200;
 
+/// Bytes of standard error kept whole, for tests that look for what must not stand there. A test that
+/// writes more has to be told: it would miss what came after.
+const LOG_BYTES_MAX: usize = 64 << 20;
+
 /// Lines of standard output that may wait for the test to read them; the process blocks
 /// beyond that, as it would on a full pipe.
 const OUTPUT_LINES_MAX: usize = 10_000;
@@ -33,6 +37,7 @@ pub struct Process {
     stdin: Option<ChildStdin>,
     lines: mpsc::Receiver<String>,
     errors: Arc<Mutex<VecDeque<String>>>,
+    log: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Process {
@@ -62,9 +67,17 @@ impl Process {
         });
         let errors = Arc::new(Mutex::new(VecDeque::new()));
         let tail = Arc::clone(&errors);
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let whole = Arc::clone(&log);
         tokio::spawn(async move {
             let mut reader = BufReader::new(stderr).lines();
             while let Ok(Some(line)) = reader.next_line().await {
+                let mut log = whole.lock().unwrap_or_else(PoisonError::into_inner);
+                if log.len() < LOG_BYTES_MAX {
+                    log.extend_from_slice(line.as_bytes());
+                    log.push(b'\n');
+                }
+                drop(log);
                 let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
                 if tail.len() == ERROR_LINES_MAX {
                     tail.pop_front();
@@ -78,6 +91,7 @@ impl Process {
             stdin,
             lines,
             errors,
+            log,
         })
     }
 
@@ -158,6 +172,25 @@ impl Process {
     #[must_use]
     pub fn id(&self) -> Option<u32> {
         self.child.id()
+    }
+
+    /// All that it wrote to standard error.
+    ///
+    /// # Panics
+    /// When that was more than is kept.
+    #[must_use]
+    pub fn error_log(&self) -> Vec<u8> {
+        let log = self
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        assert!(
+            log.len() < LOG_BYTES_MAX,
+            "{} wrote more than is kept",
+            self.name
+        );
+        log
     }
 
     /// The last lines it wrote to standard error.

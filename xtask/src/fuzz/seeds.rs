@@ -167,6 +167,32 @@ pub(super) fn signed(root: &Path) -> Result<Vec<String>> {
     Ok(distinct(seeds))
 }
 
+/// The data of our own sealed records and of those of old schemes, and each again with less in it.
+pub(super) fn sealed(root: &Path) -> Result<Vec<String>> {
+    let own = read_json(&root.join("testdata/vectors/own/sealed.json"))?;
+    let old = read_json(&root.join("testdata/vectors/oip/crypto-vectors.json"))?;
+    let mut seeds = Vec::new();
+    for record in own["records"].as_array().into_iter().flatten() {
+        let text = record["data"].as_str().unwrap_or_default();
+        seeds.push(text.to_owned());
+        let mut data: Value = serde_json::from_str(text)?;
+        data["encrypted"] = "AA==".into();
+        if let Some(recipients) = data["seal"]["recipients"].as_array_mut() {
+            recipients.truncate(1);
+        }
+        seeds.push(data.to_string());
+        data["seal"]["recipients"] = data["seal"]["recipients"].to_string().into();
+        seeds.push(data.to_string());
+        data["seal"] = data["seal"].to_string().into();
+        seeds.push(data.to_string());
+        seeds.push(record["opened"].to_string());
+    }
+    for record in old["records"].as_array().into_iter().flatten() {
+        seeds.push(record["dataSingle"].to_string());
+    }
+    Ok(distinct(seeds))
+}
+
 /// The files of a recorded folder, and small ones in both forms that gun.js has written.
 pub(super) fn files(root: &Path) -> Result<Vec<String>> {
     let mut seeds: Vec<String> = SMALL_FILES.iter().map(|&file| file.to_owned()).collect();

@@ -43,6 +43,11 @@ const ROWS: &[Row] = &[
         may_use: &["gun"],
     },
     Row {
+        name: "oip-vault",
+        kind: Kind::Pure,
+        may_use: &["gun", "oip-record"],
+    },
+    Row {
         name: "oip-store",
         kind: Kind::Io,
         may_use: &["gun"],
@@ -60,7 +65,14 @@ const ROWS: &[Row] = &[
     Row {
         name: "oip-node",
         kind: Kind::Core,
-        may_use: &["gun", "oip-record", "oip-store", "oip-index", "gun-net"],
+        may_use: &[
+            "gun",
+            "oip-record",
+            "oip-vault",
+            "oip-store",
+            "oip-index",
+            "gun-net",
+        ],
     },
     // The binary sees the vocabulary that the node's own functions speak, never the store.
     Row {
@@ -114,6 +126,12 @@ const KEPT_BY: &[(&str, &[&str])] = &[
     ("tantivy", &["oip-index"]),
     ("axum", &["gun-net", "oip-gun"]),
     ("tokio-tungstenite", &["gun-net", "testkit", "benches"]),
+    // Each of these speaks HTTP to somebody: relays, the node's own API, the search server.
+    (
+        "reqwest",
+        &["gun-net", "oip-gun", "oip-index", "testkit", "benches"],
+    ),
+    ("flate2", &["oip-index"]),
     ("clap", &["oip-gun", "benches"]),
     // Libraries have error types; only programs and test support may forget them.
     ("anyhow", &["oip-gun", "testkit", "benches", "xtask"]),

@@ -402,3 +402,19 @@ async fn a_port_with_tokens_takes_them_from_the_query_or_the_header_and_counts_t
     cancel.cancel();
     Ok(())
 }
+
+#[tokio::test]
+async fn pushes_that_wait_for_one_peer_share_a_frame() -> Result<()> {
+    let mut net = Harness::start(NetConfig::new(Vec::new())).await?;
+    let mut raw = RawGun::connect(&net.url()).await?;
+    let (peer, ..) = net.opened().await?;
+    // One thread: the connection's task gets no turn before all of them wait.
+    for number in 0..20 {
+        let push = news("soul", &format!("key{number}"), "value");
+        net.network.send(peer, push, SendKind::Push);
+    }
+    let frame: Vec<serde_json::Value> = serde_json::from_str(&raw.next_text(SOON).await?)?;
+    assert_eq!(frame.len(), 20);
+    assert_eq!(net.network.traffic().frames_out, 1);
+    net.stop().await
+}

@@ -104,6 +104,10 @@ impl Mesh {
         let Some(mut loading) = self.loading.remove(&ticket) else {
             return;
         };
+        // Who asked is gone, and there is nobody to ask others for.
+        if !self.peers.contains_key(&loading.peer) {
+            return;
+        }
         let (graph, more) = match parts {
             Loaded::Part { graph, more } => (graph, more),
             Loaded::Missing => (Graph::new(), false),

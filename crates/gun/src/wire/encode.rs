@@ -1,10 +1,12 @@
 //! Messages as JSON text, exactly as a gun.js node peer writes them: members in text order at
 //! every level, numbers as ECMAScript prints them.
 
+use std::ops::Range;
+
 use super::hash::text_hash;
 use super::message::{Ack, Body, Dam, Message, Put};
 use super::query::{Get, Interest, KeyQuery, Lex, Order, SoulQuery};
-use crate::graph::{Entry, Graph, Node, Value};
+use crate::graph::{Entry, Graph, Node, State, Value};
 use crate::text::{compare_utf16, push_escaped, push_json_text, push_number, push_value};
 
 /// Room for the data of most messages.
@@ -201,10 +203,21 @@ fn push_meta(out: &mut String, node: &Node, entries: &[&Entry]) {
     let mut meta = Members::open(out);
     meta.text("#", node.soul.as_str());
     let mut states = Members::open(meta.name(">"));
+    // Mostly all keys were written at once: where the text of their state stands.
+    let mut written: Option<(State, Range<usize>)> = None;
     for entry in entries {
         push_json_text(states.next(), entry.key.as_str());
         states.out.push(':');
-        push_number(states.out, entry.state.as_f64());
+        match &written {
+            Some((state, text)) if *state == entry.state => {
+                states.out.extend_from_within(text.clone());
+            }
+            _ => {
+                let start = states.out.len();
+                push_number(states.out, entry.state.as_f64());
+                written = Some((entry.state, start..states.out.len()));
+            }
+        }
     }
     states.close();
     meta.close();

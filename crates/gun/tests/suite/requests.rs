@@ -56,6 +56,42 @@ fn the_side_that_dialled_says_nothing_first() {
 }
 
 #[test]
+fn a_change_is_pushed_in_the_step_that_tells_of_it_and_waits_for_no_timer() {
+    let mut relay = relay();
+    relay.hear(2, r##"{"#":"getaaaaaa","get":{"#":"a"}}"##);
+    relay.hear(2, r##"{"#":"getbbbbbb","get":{"#":"b"}}"##);
+    relay.all_taken();
+    let deadline = relay.mesh.next_deadline();
+    let mut out = Vec::new();
+    // What one commit changed: one put for each follower, whatever it holds.
+    let changed = [graph("a"), graph("b"), graph("c")].concat();
+    relay.mesh.handle(
+        NOW,
+        Input::Changed {
+            graph: changed,
+            origin: None,
+        },
+        &mut out,
+    );
+    let [
+        Output::Send {
+            peer: PeerId(2),
+            message,
+            kind: SendKind::Push,
+        },
+    ] = &out[..]
+    else {
+        panic!("{out:?}");
+    };
+    let Body::Put(put) = &message.body else {
+        panic!("{message:?}");
+    };
+    let souls: Vec<&str> = put.graph.iter().map(|node| node.soul.as_str()).collect();
+    assert_eq!(souls, ["a", "b"]);
+    assert_eq!(relay.mesh.next_deadline(), deadline);
+}
+
+#[test]
 fn a_connection_to_ourselves_is_closed() {
     let mut relay = relay();
     relay.hear(1, r##"{"#":"h","dam":"?","pid":"relay0pid"}"##);

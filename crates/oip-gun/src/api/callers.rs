@@ -1,6 +1,7 @@
 //! Who calls and what they may do (`trust-and-privacy` 7).
 //!
-//! Everyone reads what is public. Writing needs the admin token, except on a node that is bound
+//! Everyone reads what is public; a user with a token of his own also what he owns or is shared with, and
+//! he may publish, edit, share and delete what he owns. All else needs the admin token, except on a node that is bound
 //! to loopback and was given no token: there every program of this machine may write, and what
 //! web pages of other sites make a browser send is refused by its `Origin` and `Host`.
 
@@ -11,8 +12,12 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 
+use oip_node::Owner;
+use serde_json::{Value, json};
+
 use super::error::ApiError;
 use super::state::ApiState;
+use super::user_token::{User, UserTokens};
 use crate::settings::AdminToken;
 
 /// Whether programs of this machine may write without a token.
@@ -29,6 +34,7 @@ pub enum LocalWriting {
 pub struct Access {
     token: AdminToken,
     local_writing: LocalWriting,
+    users: Option<UserTokens>,
 }
 
 impl Access {
@@ -38,7 +44,15 @@ impl Access {
         Self {
             token,
             local_writing,
+            users: None,
         }
+    }
+
+    /// The same, with users who bring tokens signed under `JWT_SECRET`.
+    #[must_use]
+    pub fn with_users(mut self, users: Option<UserTokens>) -> Self {
+        self.users = users;
+        self
     }
 
     fn credentials(&self, headers: &HeaderMap) -> Credentials {
@@ -51,27 +65,56 @@ impl Access {
                 // Constant time, so that the time to an answer tells nothing of the token.
                 match verify_slices_are_equal(token, self.token.text().as_bytes()) {
                     Ok(()) => Credentials::Admin,
-                    Err(_) => Credentials::Wrong,
+                    Err(_) => self
+                        .user(token)
+                        .map_or(Credentials::Wrong, Credentials::User),
                 }
             }
             _ => Credentials::Wrong,
         }
     }
 
-    fn check_write(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+    fn user(&self, token: &[u8]) -> Option<User> {
+        let text = std::str::from_utf8(token).ok()?;
+        self.users.as_ref()?.read(text)
+    }
+
+    fn check_write(&self, headers: &HeaderMap, uri: &Uri) -> Result<Owner, ApiError> {
         match (self.credentials(headers), self.local_writing) {
-            (Credentials::Admin, _) => Ok(()),
+            (Credentials::Admin, _) => Ok(Owner::Operator),
+            (Credentials::User(user), _) => match user.public_key {
+                Some(key) => Ok(Owner::User(key)),
+                // Never as the node itself, whatever else the token says.
+                None => Err(ApiError::new(
+                    StatusCode::FORBIDDEN,
+                    "token-without-key",
+                    "the token names no public key, and owns nothing: sign in with an account that has one",
+                )),
+            },
             (Credentials::Wrong, _) => Err(ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "wrong-token",
-                "the token is not this node's admin token: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
+                "the token is not this node's admin token, nor a user's that is valid here: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
             )),
             (Credentials::None, LocalWriting::NeedsToken) => Err(ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "token-missing",
                 "this needs the admin token: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
             )),
-            (Credentials::None, LocalWriting::Open) => check_local(headers, uri),
+            (Credentials::None, LocalWriting::Open) => {
+                check_local(headers, uri).map(|()| Owner::Anyone)
+            }
+        }
+    }
+
+    fn check_admin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        match self.credentials(headers) {
+            Credentials::Admin => Ok(()),
+            _ => Err(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "token-missing",
+                "this needs the admin token: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
+            )),
         }
     }
 }
@@ -80,6 +123,7 @@ enum Credentials {
     None,
     Wrong,
     Admin,
+    User(User),
 }
 
 trait SplitBlank {
@@ -146,8 +190,8 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-/// Proof that the caller may write. A route that changes anything takes one.
-pub(super) struct MayWrite;
+/// Proof that the caller may write, and as whom. A route that changes anything takes one.
+pub(super) struct MayWrite(pub(super) Owner);
 
 impl FromRequestParts<ApiState> for MayWrite {
     type Rejection = ApiError;
@@ -156,19 +200,103 @@ impl FromRequestParts<ApiState> for MayWrite {
         parts: &mut Parts,
         state: &ApiState,
     ) -> Result<Self, Self::Rejection> {
-        state.access.check_write(&parts.headers, &parts.uri)?;
-        Ok(Self)
+        let owner = state.access.check_write(&parts.headers, &parts.uri)?;
+        Ok(Self(owner))
+    }
+}
+
+/// Proof that the caller may have the node do something for all: the operator, or a program of this machine
+/// where no token is needed. No user's token is enough.
+pub(super) struct MayOperate;
+
+impl FromRequestParts<ApiState> for MayOperate {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ApiState,
+    ) -> Result<Self, Self::Rejection> {
+        match state.access.check_write(&parts.headers, &parts.uri)? {
+            Owner::Operator | Owner::Anyone => Ok(Self),
+            Owner::User(_) => Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "not-operator",
+                "this is for the node's operator: send the admin token",
+            )),
+        }
+    }
+}
+
+/// Proof that the caller is the operator, or a user who will have to own what he changes: what concerns
+/// private records is open to nobody without a token.
+pub(super) struct MayChangeAccess(pub(super) Owner);
+
+impl FromRequestParts<ApiState> for MayChangeAccess {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ApiState,
+    ) -> Result<Self, Self::Rejection> {
+        match state.access.credentials(&parts.headers) {
+            Credentials::User(_) | Credentials::Wrong => {
+                let owner = state.access.check_write(&parts.headers, &parts.uri)?;
+                Ok(Self(owner))
+            }
+            _ => state
+                .access
+                .check_admin(&parts.headers)
+                .map(|()| Self(Owner::Operator)),
+        }
+    }
+}
+
+/// Proof that the caller holds the admin token.
+pub(super) struct IsAdmin;
+
+impl FromRequestParts<ApiState> for IsAdmin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &ApiState,
+    ) -> Result<Self, Self::Rejection> {
+        state.access.check_admin(&parts.headers).map(|()| Self)
     }
 }
 
 /// Who reads. Credentials that aren't this node's make the caller nobody, as on deployed nodes:
 /// their apps send a session token with every read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reader {
     /// Nobody in particular.
     Anonymous,
+    /// A user.
+    User(User),
     /// The holder of the admin token.
     Admin,
+}
+
+impl Reader {
+    /// What he may see.
+    pub(super) async fn access(&self, state: &ApiState) -> oip_index::Access {
+        match self {
+            Self::Admin => oip_index::Access::Everything,
+            Self::User(User {
+                public_key: Some(key),
+                ..
+            }) => state.node.access_of(key).await,
+            Self::User(_) | Self::Anonymous => oip_index::Access::public(),
+        }
+    }
+
+    /// The user as answers name him.
+    pub(super) fn shown(&self) -> Value {
+        match self {
+            Self::User(user) => json!({"userId": user.id, "publicKey": user.public_key}),
+            Self::Anonymous | Self::Admin => Value::Null,
+        }
+    }
 }
 
 impl FromRequestParts<ApiState> for Reader {
@@ -180,6 +308,7 @@ impl FromRequestParts<ApiState> for Reader {
     ) -> Result<Self, Self::Rejection> {
         Ok(match state.access.credentials(&parts.headers) {
             Credentials::Admin => Self::Admin,
+            Credentials::User(user) => Self::User(user),
             Credentials::None | Credentials::Wrong => Self::Anonymous,
         })
     }

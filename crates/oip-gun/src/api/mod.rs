@@ -1,6 +1,7 @@
 //! The HTTP API of the node, in the shapes of the deployed nodes (`docs/api.md`).
 //!
-//! `router` puts the routes behind the limits on requests, `callers` decides who may do what,
+//! `router` puts the routes behind the limits on requests, `callers` decides who may do what, `user_token` who
+//! a user is,
 //! `error` is the one form of every refusal, `parameters` reads what callers ask for.
 //! The node decides on records; nothing here knows their rules.
 
@@ -12,9 +13,11 @@ mod routes;
 mod state;
 #[cfg(test)]
 mod tests;
+mod user_token;
 
 pub use callers::{Access, LocalWriting};
 pub use error::ErrorBody;
 pub(crate) use error::causes;
 pub use router::{openapi, router};
 pub use state::{ApiState, GunRelay};
+pub use user_token::UserTokens;

@@ -17,8 +17,8 @@ use utoipa_axum::routes;
 
 use super::error::ApiError;
 use super::routes::{
-    delete_record, description, gun_relay, health, index, metrics, new_record, quarantine,
-    record_types, records, sync,
+    access, delete_record, description, explain, gun_relay, health, index, keys, metrics,
+    new_record, quarantine, record_types, records, sync,
 };
 use super::state::ApiState;
 use crate::http::{in_time, in_turn};
@@ -85,6 +85,11 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(records::records))
         .routes(routes!(record_types::record_types))
         .routes(routes!(delete_record::delete_record))
+        .routes(routes!(explain::explain))
+        .routes(routes!(access::change_access))
+        .routes(routes!(keys::keys))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::audit))
         .routes(routes!(health::health))
         .routes(routes!(health::gun_sync))
         .routes(routes!(index::status))

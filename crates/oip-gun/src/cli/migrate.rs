@@ -1,5 +1,7 @@
 //! `oip-gun migrate KIND …`: taking over what other programs stored, one file per kind.
 
+mod backup;
+mod elasticsearch;
 mod radata;
 
 use std::process::ExitCode;
@@ -17,11 +19,15 @@ pub(super) struct MigrateArgs {
 
 #[derive(Debug, Subcommand)]
 enum Kind {
+    Backup(backup::BackupArgs),
+    Elasticsearch(elasticsearch::ElasticsearchArgs),
     Radata(radata::RadataArgs),
 }
 
 pub(super) async fn run(args: MigrateArgs, output: Output) -> anyhow::Result<ExitCode> {
     match args.kind {
+        Kind::Backup(args) => backup::run(args, output).await,
+        Kind::Elasticsearch(args) => elasticsearch::run(args, output).await,
         Kind::Radata(args) => radata::run(args, output).await,
     }
 }

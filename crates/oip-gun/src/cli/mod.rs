@@ -3,16 +3,23 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed (the message
 //! names the cure), 2 wrong usage, 130 stopped by a second signal.
 
+mod access;
+mod config;
 mod connection;
 mod delete;
 mod demo;
+mod doctor;
+mod explain;
 mod failure;
 mod get;
 mod inputs;
+mod keys;
 mod migrate;
 mod output;
+mod peers;
 mod publish;
 mod quarantine;
+mod registry;
 mod reindex;
 mod search;
 mod serve;
@@ -20,7 +27,7 @@ mod status;
 mod stop;
 mod sync;
 mod table;
-mod token;
+pub(crate) mod token;
 mod verify;
 
 #[cfg(test)]
@@ -70,12 +77,23 @@ enum Verb {
     Get(get::GetArgs),
     Search(search::SearchArgs),
     Status(status::StatusArgs),
+    Peers(peers::PeersArgs),
+    Registry(registry::RegistryArgs),
     Sync(sync::SyncArgs),
     Delete(delete::DeleteArgs),
+    Explain(explain::ExplainArgs),
+    /// Let more readers open a private record
+    Share(access::AccessArgs),
+    /// Seal a private record anew for fewer readers
+    Revoke(access::AccessArgs),
+    Keys(keys::KeysArgs),
+    Audit(keys::AuditArgs),
     Verify(verify::VerifyArgs),
     Reindex(reindex::ReindexArgs),
     Quarantine(quarantine::QuarantineArgs),
     Migrate(migrate::MigrateArgs),
+    Config(config::ConfigArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 /// Tasks that a thread runs before it looks at the sockets again: with the runtime's default, 61, a
@@ -112,11 +130,20 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Get(args) => get::run(args, output).await,
         Verb::Search(args) => search::run(args, output).await,
         Verb::Status(args) => status::run(args, output).await,
+        Verb::Peers(args) => peers::run(args, output).await,
+        Verb::Registry(args) => registry::run(args, output).await,
         Verb::Sync(args) => sync::run(args, output).await,
         Verb::Delete(args) => delete::run(args, output).await,
+        Verb::Explain(args) => explain::run(args, output).await,
+        Verb::Share(args) => access::run(args, access::Change::Share, output).await,
+        Verb::Revoke(args) => access::run(args, access::Change::Revoke, output).await,
+        Verb::Keys(args) => keys::run(args, output).await,
+        Verb::Audit(args) => keys::audit(args, output).await,
         Verb::Verify(args) => verify::run(args, output).await,
         Verb::Reindex(args) => reindex::run(args, output).await,
         Verb::Quarantine(args) => quarantine::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
+        Verb::Config(args) => config::run(args, output),
+        Verb::Doctor(args) => doctor::run(args, output).await,
     }
 }

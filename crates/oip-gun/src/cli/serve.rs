@@ -47,6 +47,11 @@ data folder), then the environment, then flags; the later one wins. Also known, 
   DISABLE_GUN_RELAY_PROXY       true: the graph is not served at /gun-relay on the API port
   GUN_EXTERNAL_PEERS            more peers, joined with those of GUN_PEERS
   GUN_DEFAULT_PRIVACY           true: records that say nothing about access are private
+  GUN_ENABLE_ENCRYPTION         false: records that ask for privacy are refused [default: true]
+  GUN_SYNC_PRIVATE_RECORDS      false: what others sealed to this node stays ciphertext [default: true]
+  GUN_DECRYPT_FOREIGN_RECORDS   the same by its other name
+  GUN_NODE_ENCRYPTION_KEY       the encryption key (P-256 JWK) from a secret store [default: in the data folder]
+  JWT_SECRET                    what users' tokens are signed with [default: none, no users]
   RECORD_TYPE_INDEX_MODE        all, whitelist or blacklist
   RECORD_TYPE_INDEX_WHITELIST   types, separated by commas
   RECORD_TYPE_INDEX_BLACKLIST   types, separated by commas
@@ -153,6 +158,8 @@ pub(super) async fn run(args: ServeArgs, output: Output) -> anyhow::Result<ExitC
     let layers = Layers::collect(args.into_flags(), &|name| std::env::var(name).ok())?;
     let settings = Settings::interpret(layers)?;
     let listener = bind(settings.api_listen).await?;
+    // A node that pulls from its own API would only ever find what it has.
+    gun_net::address::refuse_ourselves(&settings.node.peers, &[listener.local_addr()?])?;
     let node = tokio::select! {
         node = Node::start_with(settings.node.clone(), relay_api::router) => node.map_err(|error| anyhow::anyhow!("{}", crate::api::causes(&error)))?,
         () = stop.asked() => return Ok(ExitCode::SUCCESS),
@@ -237,7 +244,7 @@ fn access(settings: &Settings, address: SocketAddr) -> anyhow::Result<Access> {
         }
         (None, None) => bail!("no admin token"),
     };
-    Ok(Access::new(token, local_writing))
+    Ok(Access::new(token, local_writing).with_users(settings.users.clone()))
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

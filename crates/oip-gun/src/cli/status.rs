@@ -24,12 +24,23 @@ const TYPES_SHOWN_MAX: usize = 8;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct StatusArgs {
+    /// Only ask whether the node answers, whatever its health: for supervisors that restart it
+    #[arg(long)]
+    live: bool,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
 
 pub(super) async fn run(args: StatusArgs, output: Output) -> anyhow::Result<ExitCode> {
     let client = args.connection.client()?;
+    if args.live {
+        let answer: Value = client.get("/api/health", &[]).await?;
+        match output {
+            Output::Json => output::json(&answer)?,
+            Output::Text => output::line(&format!("the node at {} answers", client.url()))?,
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let sync: Value = client.get("/api/health/gun-sync", &[]).await?;
     let records: Value = client.get("/api/records/recordTypes", &[]).await?;
     let healthy = text(&sync, "/status") == "healthy";

@@ -38,7 +38,7 @@ fn help_texts_are_the_ones_that_were_reviewed() {
 
 #[test]
 fn json_is_known_before_and_after_every_verb() {
-    let verbs: [&[&str]; 9] = [
+    let verbs: [&[&str]; 16] = [
         &["serve"],
         &["demo"],
         &["publish", "post.json"],
@@ -47,7 +47,14 @@ fn json_is_known_before_and_after_every_verb() {
         &["status"],
         &["sync"],
         &["delete", "did:gun:a"],
+        &["explain", "did:gun:a"],
         &["migrate", "radata", "folder"],
+        &["migrate", "backup", "file"],
+        &["migrate", "elasticsearch", "http://es:9200"],
+        &["peers"],
+        &["registry"],
+        &["config", "check"],
+        &["doctor"],
     ];
     for verb in verbs {
         assert!(!parse(verb).unwrap().json, "{verb:?}");

@@ -13,7 +13,7 @@ use crate::settings::AdminToken;
 const TOKEN_BYTES: usize = 32;
 
 /// The token in `path`, if there is a readable one.
-pub(super) fn read(path: &Path) -> Option<AdminToken> {
+pub(crate) fn read(path: &Path) -> Option<AdminToken> {
     AdminToken::new(fs::read_to_string(path).ok()?.trim()).ok()
 }
 

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use oip_record::canonical::canonical;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -40,9 +41,9 @@ pub(super) enum Outcome {
         searchable_after_ms: f64,
         /// Path of the first field that differs.
         difference: Option<String>,
+        /// Whether it travelled as ciphertext, and is found on B with its token alone.
+        sealed: bool,
     },
-    /// Refused because it asks for privacy, as is right in this version.
-    Refused { why: String },
     /// Something that is not right.
     Failed { why: String },
 }
@@ -61,14 +62,17 @@ pub(super) async fn travel(
     a: &NodeProcess,
     b: &NodeProcess,
 ) -> anyhow::Result<Journey> {
-    let (a, b) = (&a.client, &b.client);
+    let keys: Value = b.client.get("/api/keys", &[]).await?;
+    let reader = keys["nodeId"].as_str().context("B tells no id")?;
     let mut rows = Vec::new();
     for record in records {
-        rows.push(row(record, publish_and_find(record, a, b).await));
+        let record = for_reader(record, reader);
+        rows.push(row(&record, publish_and_find(&record, a, b).await));
     }
     let edited = edited_version(records)?;
     let edit = row(&edited, publish_and_find(&edited, a, b).await);
     let deleted = find(records, DELETED)?;
+    let (a, b) = (&a.client, &b.client);
     let delete = row(deleted, delete_and_miss(deleted, &rows, a, b).await);
     Ok(Journey {
         records: rows,
@@ -104,9 +108,30 @@ fn edited_version(records: &[Shipped]) -> anyhow::Result<Shipped> {
     Ok(edited)
 }
 
-async fn publish_and_find(record: &Shipped, a: &Client, b: &Client) -> anyhow::Result<Outcome> {
-    let asks_for_privacy =
-        oip_record::privacy::asks_for_privacy(&record.data, &serde_json::Map::new()).is_some();
+fn asks_for_privacy(record: &Shipped) -> bool {
+    oip_record::privacy::asks_for_privacy(&record.data, &serde_json::Map::new()).is_some()
+}
+
+/// A record that asks for privacy is sealed to B too. The friends that some name exist nowhere.
+fn for_reader(record: &Shipped, reader: &str) -> Shipped {
+    let mut record = record.clone();
+    if asks_for_privacy(&record) {
+        let access = &mut record.data["accessControl"];
+        access["authorized_nodes"] = json!([reader]);
+        if access["shared_with"].is_array() {
+            access["shared_with"] = json!([]);
+        }
+    }
+    record
+}
+
+async fn publish_and_find(
+    record: &Shipped,
+    a: &NodeProcess,
+    b: &NodeProcess,
+) -> anyhow::Result<Outcome> {
+    let (a, anyone, b) = (&a.client, &b.anyone, &b.client);
+    let sealed = asks_for_privacy(record);
     let began = Instant::now();
     let published: Result<Value, ClientError> = a
         .post(
@@ -119,16 +144,10 @@ async fn publish_and_find(record: &Shipped, a: &Client, b: &Client) -> anyhow::R
             record.data.to_string(),
         )
         .await;
-    let answer = match published {
-        Ok(_) if asks_for_privacy => {
-            bail!("A took a record that asks for privacy, which this version must refuse")
-        }
-        Ok(answer) => answer,
-        Err(ClientError::Refused { body, .. }) if asks_for_privacy => {
-            return Ok(Outcome::Refused { why: body.error });
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let answer = published?;
+    if sealed && answer.get("encrypted") != Some(&Value::Bool(true)) {
+        bail!("A did not seal a record that asks for privacy");
+    }
     let did = answer
         .get("did")
         .and_then(Value::as_str)
@@ -151,10 +170,25 @@ async fn publish_and_find(record: &Shipped, a: &Client, b: &Client) -> anyhow::R
         Ok(data.filter(|data| data.pointer("/basic/name") == record.data.pointer("/basic/name")))
     })
     .await?;
+    let searchable_after_ms = milliseconds(began);
+    if sealed {
+        let page: Value = anyone
+            .get("/api/records", &[("search", name), ("limit", "100")])
+            .await?;
+        let by_did: Value = anyone.get("/api/records", &[("did", &did)]).await?;
+        if data_of(&page, &did).is_some() || data_of(&by_did, &did).is_some() {
+            bail!("B shows a private record to somebody without a token");
+        }
+    }
     Ok(Outcome::Arrived {
         did,
-        searchable_after_ms: milliseconds(began),
-        difference: first_difference(&record.data, &arrived),
+        searchable_after_ms,
+        // What is sealed is canonical JSON: 1.0 is 1 there, as for every JavaScript reader.
+        difference: match sealed {
+            true if canonical(&record.data) == canonical(&arrived) => None,
+            _ => first_difference(&record.data, &arrived),
+        },
+        sealed,
     })
 }
 
@@ -169,7 +203,7 @@ async fn delete_and_miss(
         .find(|row| row.record == record.file)
         .and_then(|row| match &row.outcome {
             Outcome::Arrived { did, .. } => Some(did.clone()),
-            Outcome::Refused { .. } | Outcome::Failed { .. } => None,
+            Outcome::Failed { .. } => None,
         })
         .context("the record to delete had not arrived")?;
     let began = Instant::now();
@@ -190,6 +224,7 @@ async fn delete_and_miss(
         did,
         searchable_after_ms: milliseconds(began),
         difference: None,
+        sealed: false,
     })
 }
 

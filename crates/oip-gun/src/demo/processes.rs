@@ -11,7 +11,9 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::cli::token;
 use crate::client::Client;
+use crate::settings::token_file;
 
 /// The longest a process may take until it is ready, on a loaded machine.
 const START_TIME_MAX: Duration = Duration::from_secs(60);
@@ -22,7 +24,10 @@ const INTEROP_VARIABLE: &str = "OIP_GUN_INTEROP";
 
 /// A running node.
 pub(super) struct NodeProcess {
+    /// The operator, with the node's token.
     pub(super) client: Client,
+    /// Somebody without one.
+    pub(super) anyone: Client,
     relay: String,
     _process: Child,
 }
@@ -55,8 +60,10 @@ impl NodeProcess {
                 .and_then(Value::as_str)
                 .with_context(|| format!("the ready line has no {name}: {ready}"))
         };
+        let token = token::read(&token_file(&folder.join("data")));
         Ok(Self {
-            client: Client::new(text("api")?, None)?,
+            client: Client::new(text("api")?, token)?,
+            anyone: Client::new(text("api")?, None)?,
             relay: text("relay")?.to_owned(),
             _process: process,
         })

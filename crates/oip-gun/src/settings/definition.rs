@@ -48,10 +48,36 @@ pub enum Setting {
     NodeIdOverride,
     /// Whether records that say nothing about access are private.
     DefaultPrivacy,
+    /// Whether private records are sealed, or refused.
+    EnableEncryption,
+    /// Whether records that others sealed to this node are opened.
+    SyncPrivate,
+    /// Whether records that others sealed to this node are opened (the origin's other name for it).
+    DecryptForeign,
+    /// The encryption key, from a secret store.
+    EncryptionKey,
+    /// The secret that users' tokens are signed with.
+    JwtSecret,
     /// Arweave wallet (JWK) to sign records with.
     WalletFile,
     /// Folder of templates beside those that ship with the program.
     TemplatesDir,
+    /// Which index answers queries.
+    IndexBackend,
+    /// Address of the Elasticsearch or OpenSearch server.
+    SearchHost,
+    /// User at that server.
+    SearchUser,
+    /// The user's password.
+    SearchPassword,
+    /// API key at that server, in place of a user.
+    SearchApiKey,
+    /// Certificates (PEM) that the server's own must lead to.
+    SearchCaFile,
+    /// Name of the index there.
+    SearchIndex,
+    /// Whether private records may go to any server.
+    SearchPrivate,
     /// Which record types are synced and indexed.
     TypeMode,
     /// The types of mode `whitelist`.
@@ -62,7 +88,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 40] = [
         Self::DataDir,
         Self::ApiBind,
         Self::ApiPort,
@@ -85,8 +111,21 @@ impl Setting {
         Self::RegistryRoot,
         Self::NodeIdOverride,
         Self::DefaultPrivacy,
+        Self::EnableEncryption,
+        Self::SyncPrivate,
+        Self::DecryptForeign,
+        Self::EncryptionKey,
+        Self::JwtSecret,
         Self::WalletFile,
         Self::TemplatesDir,
+        Self::IndexBackend,
+        Self::SearchHost,
+        Self::SearchUser,
+        Self::SearchPassword,
+        Self::SearchApiKey,
+        Self::SearchCaFile,
+        Self::SearchIndex,
+        Self::SearchPrivate,
         Self::TypeMode,
         Self::TypeWhitelist,
         Self::TypeBlacklist,
@@ -118,8 +157,21 @@ impl Setting {
             Self::RegistryRoot => "registry.root",
             Self::NodeIdOverride => "registry.node_id",
             Self::DefaultPrivacy => "records.default_privacy",
+            Self::EnableEncryption => "private.enabled",
+            Self::SyncPrivate => "private.sync",
+            Self::DecryptForeign => "private.decrypt_foreign",
+            Self::EncryptionKey => "private.encryption_key",
+            Self::JwtSecret => "api.jwt_secret",
             Self::WalletFile => "records.wallet_file",
             Self::TemplatesDir => "index.templates_dir",
+            Self::IndexBackend => "index.backend",
+            Self::SearchHost => "index.elasticsearch_host",
+            Self::SearchUser => "index.elasticsearch_user",
+            Self::SearchPassword => "index.elasticsearch_password",
+            Self::SearchApiKey => "index.elasticsearch_api_key",
+            Self::SearchCaFile => "index.elasticsearch_ca_file",
+            Self::SearchIndex => "index.elasticsearch_index",
+            Self::SearchPrivate => "index.elasticsearch_private",
             Self::TypeMode => "records.index_mode",
             Self::TypeWhitelist => "records.index_whitelist",
             Self::TypeBlacklist => "records.index_blacklist",
@@ -152,8 +204,21 @@ impl Setting {
             Self::RegistryRoot => "GUN_REGISTRY_ROOT",
             Self::NodeIdOverride => "GUN_NODE_ID_OVERRIDE",
             Self::DefaultPrivacy => "GUN_DEFAULT_PRIVACY",
+            Self::EnableEncryption => "GUN_ENABLE_ENCRYPTION",
+            Self::SyncPrivate => "GUN_SYNC_PRIVATE_RECORDS",
+            Self::DecryptForeign => "GUN_DECRYPT_FOREIGN_RECORDS",
+            Self::EncryptionKey => "GUN_NODE_ENCRYPTION_KEY",
+            Self::JwtSecret => "JWT_SECRET",
             Self::WalletFile => "WALLET_FILE",
             Self::TemplatesDir => "OIP_TEMPLATES_DIR",
+            Self::IndexBackend => "OIP_INDEX",
+            Self::SearchHost => "ELASTICSEARCHHOST",
+            Self::SearchUser => "ELASTICCLIENTUSERNAME",
+            Self::SearchPassword => "ELASTICCLIENTPASSWORD",
+            Self::SearchApiKey => "OIP_ELASTICSEARCH_API_KEY",
+            Self::SearchCaFile => "OIP_ELASTICSEARCH_CA_FILE",
+            Self::SearchIndex => "OIP_ELASTICSEARCH_INDEX",
+            Self::SearchPrivate => "OIP_ELASTICSEARCH_PRIVATE",
             Self::TypeMode => "RECORD_TYPE_INDEX_MODE",
             Self::TypeWhitelist => "RECORD_TYPE_INDEX_WHITELIST",
             Self::TypeBlacklist => "RECORD_TYPE_INDEX_BLACKLIST",
@@ -188,7 +253,20 @@ impl Setting {
             | Self::PublicBytes
             | Self::ExternalPeers
             | Self::DefaultPrivacy
+            | Self::EnableEncryption
+            | Self::SyncPrivate
+            | Self::DecryptForeign
+            | Self::EncryptionKey
+            | Self::JwtSecret
             | Self::TemplatesDir
+            | Self::IndexBackend
+            | Self::SearchHost
+            | Self::SearchUser
+            | Self::SearchPassword
+            | Self::SearchApiKey
+            | Self::SearchCaFile
+            | Self::SearchIndex
+            | Self::SearchPrivate
             | Self::TypeMode
             | Self::TypeWhitelist
             | Self::TypeBlacklist => None,

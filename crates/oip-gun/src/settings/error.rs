@@ -76,7 +76,13 @@ pub enum SettingsError {
 
 fn shown(setting: Setting, text: &str) -> String {
     match setting {
-        Setting::AdminToken | Setting::RelayTokens => " (not shown)".to_owned(),
+        Setting::AdminToken
+        | Setting::RelayTokens
+        | Setting::SearchHost
+        | Setting::SearchPassword
+        | Setting::SearchApiKey
+        | Setting::EncryptionKey
+        | Setting::JwtSecret => " (not shown)".to_owned(),
         // May hold a password; the fault itself shows the address, but for that case.
         Setting::Peers | Setting::ExternalPeers => String::new(),
         _ => format!(" {text:?}"),

@@ -18,6 +18,7 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         sync,
         registry,
         records,
+        private,
         index,
     } = form;
     let given = [
@@ -43,8 +44,21 @@ pub(super) fn read(path: &Path, text: &str) -> Result<BTreeMap<Setting, String>,
         (Setting::RegistryRoot, registry.root),
         (Setting::NodeIdOverride, registry.node_id),
         (Setting::DefaultPrivacy, records.default_privacy),
+        (Setting::EnableEncryption, private.enabled),
+        (Setting::SyncPrivate, private.sync),
+        (Setting::DecryptForeign, private.decrypt_foreign),
+        (Setting::EncryptionKey, private.encryption_key),
+        (Setting::JwtSecret, api.jwt_secret),
         (Setting::WalletFile, records.wallet_file),
         (Setting::TemplatesDir, index.templates_dir),
+        (Setting::IndexBackend, index.backend),
+        (Setting::SearchHost, index.elasticsearch_host),
+        (Setting::SearchUser, index.elasticsearch_user),
+        (Setting::SearchPassword, index.elasticsearch_password),
+        (Setting::SearchApiKey, index.elasticsearch_api_key),
+        (Setting::SearchCaFile, index.elasticsearch_ca_file),
+        (Setting::SearchIndex, index.elasticsearch_index),
+        (Setting::SearchPrivate, index.elasticsearch_private),
         (Setting::TypeMode, records.index_mode),
         (Setting::TypeWhitelist, records.index_whitelist),
         (Setting::TypeBlacklist, records.index_blacklist),
@@ -83,6 +97,8 @@ struct Form {
     #[serde(default)]
     records: Records,
     #[serde(default)]
+    private: Private,
+    #[serde(default)]
     index: Index,
 }
 
@@ -92,6 +108,7 @@ struct Api {
     bind: Option<Scalar>,
     port: Option<Scalar>,
     admin_token: Option<Scalar>,
+    jwt_secret: Option<Scalar>,
     disable_gun_relay: Option<Scalar>,
 }
 
@@ -128,6 +145,15 @@ struct Registry {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
+struct Private {
+    enabled: Option<Scalar>,
+    sync: Option<Scalar>,
+    decrypt_foreign: Option<Scalar>,
+    encryption_key: Option<Scalar>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
 struct Records {
     default_privacy: Option<Scalar>,
     wallet_file: Option<Scalar>,
@@ -140,6 +166,14 @@ struct Records {
 #[serde(deny_unknown_fields)]
 struct Index {
     templates_dir: Option<Scalar>,
+    backend: Option<Scalar>,
+    elasticsearch_host: Option<Scalar>,
+    elasticsearch_user: Option<Scalar>,
+    elasticsearch_password: Option<Scalar>,
+    elasticsearch_api_key: Option<Scalar>,
+    elasticsearch_ca_file: Option<Scalar>,
+    elasticsearch_index: Option<Scalar>,
+    elasticsearch_private: Option<Scalar>,
 }
 
 /// A value as people write it: `3005`, `"3005"`, `true`, or a list of texts.

@@ -6,15 +6,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use gun_net::PeerAddress;
+use oip_index::elastic::{Credentials, ElasticSettings, PrivateDocuments};
 use oip_node::config::{
-    Admission, NodeConfig, PeerToken, PrivacyDefault, RELAY_PORT, RelayQuotas, SyncConfig,
-    SyncMode, TypeFilter,
+    Admission, ForeignSealed, IndexBackend, NodeConfig, PeerToken, PrivacyDefault, PrivateConfig,
+    RELAY_PORT, RelayQuotas, Sealing, Secret, SyncConfig, SyncMode, TypeFilter,
 };
 use oip_record::SignaturePolicy;
 
 use super::layers::relative_to_file;
 use super::{Given, Layers, Origin, Setting, SettingsError};
-use crate::api::GunRelay;
+use crate::api::{GunRelay, UserTokens};
 
 /// Port of the HTTP API of every deployed node (`PORT`).
 const API_PORT: u16 = 3005;
@@ -25,6 +26,10 @@ const SWEEP_INTERVAL_MS_MIN: u64 = 100;
 const SWEEP_INTERVAL_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// Registry root and node id stand in every registry soul, and souls are bounded.
 const NAME_BYTES_MAX: usize = 128;
+/// Where deployed nodes find their search server, in their compose network.
+const SEARCH_HOST: &str = "http://elasticsearch:9200";
+/// The index of deployed nodes.
+const SEARCH_INDEX: &str = "records";
 
 /// The token that may do everything. Has no `Debug` text, so that it can't reach a log.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,6 +74,8 @@ pub struct Settings {
     pub admin_token: Option<AdminToken>,
     /// Whether the graph is served on the API port too.
     pub gun_relay: GunRelay,
+    /// Who reads users' tokens; nobody if no secret was set.
+    pub users: Option<UserTokens>,
     /// What the node itself is told.
     pub node: NodeConfig,
     /// The texts and places that the values come from.
@@ -117,13 +124,19 @@ impl Settings {
         node.node_id_override = reader.read(Setting::NodeIdOverride, node_id)?;
         node.wallet_file = layers.get(Setting::WalletFile).map(relative_to_file);
         node.templates_dir = layers.get(Setting::TemplatesDir).map(relative_to_file);
+        node.index = reader.index_backend()?;
         if let Some(privacy) = reader.read(Setting::DefaultPrivacy, privacy)? {
             node.privacy_default = privacy;
         }
+        node.private = reader.private()?;
+        let users = reader.read(Setting::JwtSecret, |secret| {
+            UserTokens::new(secret).map_err(str::to_owned)
+        })?;
         Ok(Self {
             api_listen,
             admin_token,
             gun_relay,
+            users,
             node,
             layers,
         })
@@ -207,6 +220,55 @@ impl Reader<'_> {
         Ok(all)
     }
 
+    /// The server's settings are checked whichever index is in force: a fault in them should show
+    /// before they are needed.
+    fn index_backend(&self) -> Result<IndexBackend, SettingsError> {
+        let chosen = self.read(Setting::IndexBackend, |text| match text {
+            "embedded" | "elasticsearch" => Ok(text == "elasticsearch"),
+            _ => {
+                Err("is not an index; give embedded, or elasticsearch (OpenSearch too)".to_owned())
+            }
+        })?;
+        let index = self.read(Setting::SearchIndex, |text| {
+            ElasticSettings::new(SEARCH_HOST, text, "")
+                .map(|_| text.to_owned())
+                .map_err(|error| error.to_string())
+        })?;
+        let index = index.unwrap_or_else(|| SEARCH_INDEX.to_owned());
+        let settings_at =
+            |text: &str| ElasticSettings::new(text, &index, "").map_err(|error| error.to_string());
+        let mut settings = match self.read(Setting::SearchHost, settings_at)? {
+            Some(settings) => settings,
+            None => ElasticSettings::new(SEARCH_HOST, &index, "")
+                .expect("the default address is one, and the name was checked"),
+        };
+        let name = self.read(Setting::SearchUser, header_text)?;
+        let password = self.read(Setting::SearchPassword, |text| Ok(text.to_owned()))?;
+        let key = self.read(Setting::SearchApiKey, header_text)?;
+        match (key, name) {
+            (Some(key), _) => settings.credentials = Credentials::ApiKey(key),
+            (None, Some(name)) => {
+                let password = password.unwrap_or_default();
+                settings.credentials = Credentials::User { name, password };
+            }
+            (None, None) => {}
+        }
+        settings.ca_file = self.0.get(Setting::SearchCaFile).map(relative_to_file);
+        let private = self.read(Setting::SearchPrivate, |text| match text {
+            "guarded" => Ok(PrivateDocuments::Guarded),
+            "allow" => Ok(PrivateDocuments::Allow),
+            _ => Err(
+                "is neither guarded (private records go to this machine, or over https with credentials) nor allow (to any server: the network is closed)"
+                    .to_owned(),
+            ),
+        })?;
+        settings.private = private.unwrap_or(PrivateDocuments::Guarded);
+        Ok(match chosen {
+            Some(true) => IndexBackend::Elastic(Box::new(settings)),
+            _ => IndexBackend::Embedded,
+        })
+    }
+
     fn quotas(&self) -> Result<RelayQuotas, SettingsError> {
         let mut quotas = RelayQuotas::default();
         for (setting, quota) in [
@@ -221,6 +283,23 @@ impl Reader<'_> {
             }
         }
         Ok(quotas)
+    }
+
+    fn private(&self) -> Result<PrivateConfig, SettingsError> {
+        let mut private = PrivateConfig::default();
+        if let Some(enabled) = self.read(Setting::EnableEncryption, switch)? {
+            private.sealing = enabled.choose(Sealing::On, Sealing::Off);
+        }
+        // Two names for one wish: either alone keeps what others sealed as ciphertext.
+        for setting in [Setting::SyncPrivate, Setting::DecryptForeign] {
+            if let Some(Switch::Off) = self.read(setting, switch)? {
+                private.foreign = ForeignSealed::Keep;
+            }
+        }
+        private.encryption_key = self.read(Setting::EncryptionKey, |text| {
+            Ok(Secret::new(text.to_owned()))
+        })?;
+        Ok(private)
     }
 
     fn sync(&self) -> Result<SyncConfig, SettingsError> {
@@ -319,6 +398,15 @@ fn peer_tokens(text: &str) -> Result<Vec<PeerToken>, String> {
     given
         .map(|token| PeerToken::new(token).map_err(|why| format!("holds a token that {why}")))
         .collect()
+}
+
+fn header_text(text: &str) -> Result<String, String> {
+    match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("holds a blank or a character outside ASCII, which a header can't carry".to_owned())
+        }
+    }
 }
 
 fn whole_number(text: &str) -> Result<u64, String> {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oip_node::config::{Admission, PrivacyDefault, RelayQuotas, SyncMode, TypeFilter};
+use oip_node::config::{
+    Admission, ForeignSealed, PrivacyDefault, RelayQuotas, Sealing, SyncMode, TypeFilter,
+};
 use oip_record::SignaturePolicy;
 
 use super::*;
@@ -157,6 +159,7 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         bind = "::1"
         port = 0
         admin_token = "file-token"
+        jwt_secret = "a secret of sixteen"
         disable_gun_relay = true
         [relay]
         bind = "localhost"
@@ -183,6 +186,11 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         index_mode = "whitelist"
         index_whitelist = ["post", "recipe"]
         index_blacklist = "video"
+        [private]
+        enabled = false
+        sync = true
+        decrypt_foreign = false
+        encryption_key = "of a secret store"
         [index]
         templates_dir = "templates"
     "#;
@@ -222,6 +230,11 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
             ("GUN_REGISTRY_ROOT", "test:registry"),
             ("GUN_NODE_ID_OVERRIDE", "harbour"),
             ("GUN_DEFAULT_PRIVACY", "TRUE"),
+            ("GUN_ENABLE_ENCRYPTION", "false"),
+            ("GUN_SYNC_PRIVATE_RECORDS", "true"),
+            ("GUN_DECRYPT_FOREIGN_RECORDS", "false"),
+            ("GUN_NODE_ENCRYPTION_KEY", "of a secret store"),
+            ("JWT_SECRET", "a secret of sixteen"),
             ("WALLET_FILE", &wallet),
             ("OIP_TEMPLATES_DIR", &templates),
             ("RECORD_TYPE_INDEX_MODE", "whitelist"),
@@ -254,6 +267,11 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         };
         assert_eq!(node.quotas, quotas);
         assert_eq!(node.peers.len(), 3, "{:?}", node.peers);
+        assert_eq!(node.private.sealing, Sealing::Off);
+        assert_eq!(node.private.foreign, ForeignSealed::Keep);
+        let key = node.private.encryption_key.as_ref().unwrap();
+        assert_eq!(key.reveal(), "of a secret store");
+        assert!(settings.users.is_some());
         assert_eq!(node.sync.mode, SyncMode::Off);
         assert_eq!(node.sync.interval_ms, 5_000);
         assert_eq!(node.sync.signatures, SignaturePolicy::Require);
@@ -380,6 +398,16 @@ fn a_value_that_is_not_taken_is_refused_with_place_and_cure() {
             "records.index_mode \"whitelist\" (RECORD_TYPE_INDEX_MODE in the environment) would index nothing, because RECORD_TYPE_INDEX_WHITELIST names no type; list the wanted types there, or set the mode to all",
         ),
         (
+            Setting::IndexBackend,
+            "solr",
+            "index.backend \"solr\" (OIP_INDEX in the environment) is not an index; give embedded, or elasticsearch (OpenSearch too)",
+        ),
+        (
+            Setting::SearchHost,
+            "ftp://secret@search",
+            "index.elasticsearch_host (not shown) (ELASTICSEARCHHOST in the environment) is not the address of a search server; give http://host:9200 or https://host:9200",
+        ),
+        (
             Setting::AdminToken,
             "two words",
             "api.admin_token (not shown) (OIP_GUN_ADMIN_TOKEN in the environment) holds a blank or a character outside ASCII, which an Authorization header can't carry; use letters, digits and -_.~+/=",
@@ -389,6 +417,46 @@ fn a_value_that_is_not_taken_is_refused_with_place_and_cure() {
         let given = Given::new().variable(setting.variable(), value);
         assert_eq!(given.refusal(), message);
     }
+}
+
+#[test]
+fn a_search_server_is_named_as_deployed_nodes_name_it() {
+    use oip_index::elastic::{Credentials, PrivateDocuments};
+    use oip_node::config::IndexBackend;
+
+    let named = |more: &[(&str, &str)]| {
+        let given = Given::new()
+            .variable("OIP_INDEX", "elasticsearch")
+            .variable("ELASTICCLIENTUSERNAME", "oip")
+            .variable("ELASTICCLIENTPASSWORD", "secret");
+        let given = more
+            .iter()
+            .fold(given, |given, (name, value)| given.variable(name, *value));
+        match given.settings().unwrap().node.index {
+            IndexBackend::Elastic(settings) => settings,
+            IndexBackend::Embedded => panic!("elasticsearch was asked for"),
+        }
+    };
+    let settings = named(&[]);
+    assert_eq!(settings.address(), "http://elasticsearch:9200");
+    assert_eq!(settings.index(), "records");
+    assert_eq!(settings.private, PrivateDocuments::Guarded);
+    assert!(settings.private_kept_out().is_some());
+    assert!(!format!("{settings:?}").contains("secret"));
+    let settings = named(&[
+        ("ELASTICSEARCHHOST", "https://search.example:9200"),
+        ("OIP_ELASTICSEARCH_API_KEY", "a2V5"),
+        ("OIP_ELASTICSEARCH_INDEX", "mine"),
+        ("OIP_ELASTICSEARCH_PRIVATE", "allow"),
+    ]);
+    assert_eq!(settings.address(), "https://search.example:9200");
+    assert_eq!(settings.credentials, Credentials::ApiKey("a2V5".into()));
+    assert_eq!(settings.index(), "mine");
+    assert_eq!(settings.private, PrivateDocuments::Allow);
+    assert_eq!(
+        Given::new().settings().unwrap().node.index,
+        IndexBackend::Embedded
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod browser;
 mod crash;
+mod deployed;
 mod fidelity;
 mod journey;
 mod migration;

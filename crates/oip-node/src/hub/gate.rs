@@ -3,49 +3,96 @@
 
 use std::net::IpAddr;
 
-use gun::mesh::{Loaded, PeerId, Ticket};
-use gun::wire::{Get, MessageId, Reject};
+use gun::mesh::{Input, Loaded, PeerId, Ticket};
+use gun::wire::{MessageId, Reject};
 use gun::{Graph, State};
 use oip_store::{Committed, Op, Transaction};
 
+use super::held::{TooMuch, Wish};
 use super::{Done, Running, Scan, Unchecked};
 use crate::admission;
 use crate::allowance::Cost;
 use crate::clock;
-use crate::loader;
+use crate::loader::{self, Given, Load};
 
 impl Running {
-    pub(super) fn load(&mut self, ticket: Ticket, peer: PeerId, get: Get) {
-        self.begin(peer);
-        let is_scan = loader::scans(&get);
-        if !is_scan {
-            return loader::load(&self.hub.store, get, self.giver(ticket, peer, is_scan));
+    /// Loads for a peer, unless it has much to read before.
+    pub(super) fn wish(&mut self, peer: PeerId, wish: Wish) {
+        match self.lines.hold(peer, wish) {
+            Ok(Some(wish)) => self.load(peer, wish),
+            Ok(None) => {}
+            Err(TooMuch) => {
+                self.hub.network.close_slow_reader(peer);
+                self.cut_off(peer);
+            }
         }
+    }
+
+    pub(super) fn load(&mut self, peer: PeerId, wish: Wish) {
+        let Wish { ticket, load } = wish;
+        let get = match load {
+            Load::Get(get) => get,
+            Load::Rest(rest) => {
+                self.begin(peer);
+                let done = self.done.clone();
+                return loader::rest(&self.hub.store, rest, move |given| {
+                    let _ = done.send(Done::Loaded {
+                        ticket,
+                        peer,
+                        given,
+                        is_scan: false,
+                    });
+                });
+            }
+        };
+        // Most gets end here, in the step that asks.
+        let get = match loader::at_once(&self.hub.store, get) {
+            Ok(given) => return self.given(ticket, peer, given),
+            Err(range) => range,
+        };
         if self.is_used_up(peer, Cost::Scanned) {
-            return self.giver(ticket, peer, false)(Loaded::Failed(Reject::Quota), 0);
+            return self.given(ticket, peer, Loaded::Failed(Reject::Quota).into());
         }
+        self.begin(peer);
         self.scans.add(peer, Scan { ticket, peer, get });
         self.scan_next();
     }
 
-    /// Has the next range read.
-    pub(super) fn scan_next(&mut self) {
-        if let Some(Scan { ticket, peer, get }) = self.scans.next() {
-            loader::load(&self.hub.store, get, self.giver(ticket, peer, true));
+    /// Hands a part of an answer on, and sees to it that the next one is made.
+    pub(super) fn given(&mut self, ticket: Ticket, peer: PeerId, given: Given) {
+        let Given { part, rest, .. } = given;
+        match &part {
+            Loaded::Failed(reject @ Reject::StoreFailed) => self.hub.metrics.reject(reject.name()),
+            Loaded::Failed(reject) => self.rejected(peer, reject),
+            Loaded::Missing | Loaded::Part { .. } => {}
+        }
+        self.feed(Input::Loaded {
+            ticket,
+            parts: part,
+        });
+        if let Some(rest) = rest
+            && self.lines.is_open(peer)
+        {
+            let load = Load::Rest(rest);
+            self.wish(peer, Wish { ticket, load });
         }
     }
 
-    fn giver(&self, ticket: Ticket, peer: PeerId, is_scan: bool) -> impl Fn(Loaded, usize) + use<> {
-        let done = self.done.clone();
-        move |part, scanned| {
-            let _ = done.send(Done::Loaded {
+    /// Has the next range read.
+    pub(super) fn scan_next(&mut self) {
+        let Some(Scan { ticket, peer, get }) = self.scans.next() else {
+            return;
+        };
+        let parts = self.range_parts.clone();
+        loader::range(&self.hub.store, get, move |given| {
+            // A hub that has stopped has nobody to answer.
+            let _ = parts.blocking_send(Done::Loaded {
                 ticket,
                 peer,
-                part,
-                scanned,
-                is_scan,
+                given,
+                is_scan: true,
             });
-        }
+        });
     }
 
     pub(super) fn store(

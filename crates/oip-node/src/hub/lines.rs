@@ -1,8 +1,9 @@
 //! Whose message is next: one line for each address (for peers that this node dialled, each), served
 //! in turns, so that whoever sends much waits behind himself and not in front of others.
 //!
-//! Owns the turns and what a line may take while others are served too. Holds no more than the
-//! sockets let in; refuses nothing.
+//! Owns the turns, what a line may take while others are served too, and the rest that a line has to
+//! take after refusals. What a reader who has much to read asks for is held back (`held`). Holds no more
+//! than the sockets let in; refuses nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -12,6 +13,8 @@ use gun::mesh::PeerId;
 use gun::wire::{Message, Refused};
 use gun_net::IntoMessages;
 use tokio::time::Instant;
+
+use super::held::{Held, TooMuch, Wish};
 
 /// Messages of one turn, and the time after which it ends: long enough to spread the cost of taking
 /// turns, short enough that nobody notices the turns of others.
@@ -24,6 +27,13 @@ const UNDER_WAY_SHARED_MAX: usize = 32;
 
 /// The same while nobody else wants anything: as many as fill a few commits.
 const UNDER_WAY_ALONE_MAX: usize = 8_192;
+
+/// How long a line rests for a message of it that was refused. Refusing costs some 20 us; whoever sends
+/// nothing else keeps a fiftieth of one core busy, and his own socket waiting.
+const REFUSAL_REST: Duration = Duration::from_millis(1);
+
+/// The longest rest: what many refused at once, when the line was alone, make the next one wait.
+const REST_MAX: Duration = Duration::from_millis(250);
 
 /// A line was served this recently: others share with it.
 const SHARING: Duration = Duration::from_secs(1);
@@ -38,7 +48,17 @@ enum Owner {
 /// What waits in a line, in the order in which it came.
 enum Waiting {
     Frame(PeerId, IntoMessages),
+    /// What was held back of this connection can be done now.
+    Held(PeerId),
     Closed(PeerId),
+}
+
+impl Waiting {
+    fn peer(&self) -> PeerId {
+        match self {
+            Self::Frame(peer, _) | Self::Held(peer) | Self::Closed(peer) => *peer,
+        }
+    }
 }
 
 /// What is next.
@@ -49,6 +69,8 @@ enum Waiting {
 pub(super) enum Next {
     /// A message, or what the parser made of one that is none.
     Message(PeerId, Result<Message, Refused>),
+    /// What a connection asked for, and was held back.
+    Held(PeerId, Wish),
     /// A connection has ended, and all that came on it was served.
     Closed(PeerId),
 }
@@ -61,6 +83,14 @@ struct Line {
     queued: bool,
     /// Not to be served before.
     resumes: Option<Instant>,
+}
+
+impl Line {
+    /// Rests so much longer.
+    fn rest(&mut self, time: Duration, now: Instant) {
+        let from = self.resumes.map_or(now, |at| at.max(now));
+        self.resumes = Some((from + time).min(now + REST_MAX));
+    }
 }
 
 /// A connection, for as long as it is open or something of it is under way.
@@ -78,6 +108,7 @@ pub(super) struct Lines {
     ring: VecDeque<Owner>,
     /// The lines served last and before it, and when.
     served: [Option<(Owner, Instant)>; 2],
+    held: Held,
 }
 
 /// A turn under way.
@@ -107,6 +138,54 @@ impl Lines {
         self.add(peer, Waiting::Closed(peer));
     }
 
+    /// Whether the connection is open, as far as it has been served.
+    pub(super) fn is_open(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|known| !known.closed)
+    }
+
+    /// Ends a connection before what came on it is served.
+    pub(super) fn cut_off(&mut self, peer: PeerId) {
+        let owner = self.owner(peer);
+        if let Some(line) = self.lines.get_mut(&owner) {
+            line.waiting.retain(|what| what.peer() != peer);
+        }
+        self.end_connection(peer);
+    }
+
+    /// Gives a wish back if it can be fulfilled now; holds it if its connection has much to read before.
+    pub(super) fn hold(&mut self, peer: PeerId, wish: Wish) -> Result<Option<Wish>, TooMuch> {
+        self.held.hold(peer, wish)
+    }
+
+    /// The connection has much to read: nothing more is made for it.
+    pub(super) fn crowded(&mut self, peer: PeerId) {
+        if self.is_open(peer) {
+            self.held.crowded(peer);
+        }
+    }
+
+    /// It has read it: what was held back has its turn.
+    pub(super) fn relieved(&mut self, peer: PeerId) {
+        if self.held.relieved(peer) {
+            self.add(peer, Waiting::Held(peer));
+        }
+    }
+
+    /// The wishes of a connection that has ended.
+    pub(super) fn forget_held(&mut self, peer: PeerId) -> impl Iterator<Item = Wish> + use<> {
+        self.held.closed(peer)
+    }
+
+    /// A message of this peer was refused: its line rests. Peers that this node dialled were named by the
+    /// operator, and pass on what others have said.
+    pub(super) fn refused(&mut self, peer: PeerId, now: Instant) {
+        let owner = self.owner(peer);
+        if let Owner::Address(_) = owner {
+            self.lines.entry(owner).or_default().rest(REFUSAL_REST, now);
+            self.queue(owner);
+        }
+    }
+
     fn add(&mut self, peer: PeerId, what: Waiting) {
         let owner = self.owner(peer);
         self.lines.entry(owner).or_default().waiting.push_back(what);
@@ -124,7 +203,8 @@ impl Lines {
         let Some(line) = self.lines.get_mut(&owner) else {
             return;
         };
-        if line.waiting.is_empty() {
+        // A rest that nothing waits for is taken in the ring too, so that it is not forgotten.
+        if line.waiting.is_empty() && line.resumes.is_none() {
             if line.under_way == 0 && !line.queued {
                 self.lines.remove(&owner);
             }
@@ -193,6 +273,14 @@ impl Lines {
         }
         loop {
             match line.waiting.front_mut()? {
+                Waiting::Held(peer) => {
+                    let peer = *peer;
+                    if let Some(wish) = self.held.next(peer) {
+                        turn.taken += 1;
+                        return Some(Next::Held(peer, wish));
+                    }
+                    line.waiting.pop_front();
+                }
                 Waiting::Frame(peer, messages) => {
                     let peer = *peer;
                     if let Some(message) = messages.next() {
@@ -204,10 +292,7 @@ impl Lines {
                 Waiting::Closed(peer) => {
                     let peer = *peer;
                     line.waiting.pop_front();
-                    if let Some(known) = self.peers.get_mut(&peer) {
-                        known.closed = true;
-                    }
-                    self.forget(peer);
+                    self.end_connection(peer);
                     return Some(Next::Closed(peer));
                 }
             }
@@ -222,9 +307,11 @@ impl Lines {
             && shared
             && !line.waiting.is_empty()
         {
-            line.resumes = Some(now + (now - turn.began));
+            line.rest(now - turn.began, now);
         }
         match &mut self.served {
+            // Nothing but a rest was over.
+            _ if turn.taken == 0 => {}
             [Some((last, at)), _] if *last == turn.owner => *at = now,
             served => {
                 served.swap(0, 1);
@@ -252,6 +339,13 @@ impl Lines {
         self.queue(owner);
         if let Some(known) = self.peers.get_mut(&peer) {
             known.under_way = known.under_way.saturating_sub(1);
+        }
+        self.forget(peer);
+    }
+
+    fn end_connection(&mut self, peer: PeerId) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.closed = true;
         }
         self.forget(peer);
     }
@@ -341,6 +435,79 @@ mod tests {
     }
 
     #[test]
+    fn a_line_rests_for_each_refusal_also_when_nothing_waits() {
+        let mut lines = Lines::default();
+        let (bad, good) = (PeerId(1), PeerId(2));
+        lines.opened(bad, Some(FAR));
+        lines.opened(good, Some(NEAR));
+        lines.frame(bad, frame(2));
+        let now = Instant::now();
+        assert_eq!(turn(&mut lines, now), Some((bad, 2)));
+        for _ in 0..3 {
+            lines.refused(bad, now);
+        }
+        lines.frame(bad, frame(1));
+        lines.frame(good, frame(1));
+        assert_eq!(turn(&mut lines, now), Some((good, 1)));
+        let rested = now + 3 * REFUSAL_REST;
+        assert_eq!(lines.ready_at(now), Some(rested));
+        assert_eq!(turn(&mut lines, rested), Some((bad, 1)));
+        for _ in 0..1_000 {
+            lines.refused(bad, rested);
+        }
+        assert_eq!(lines.ready_at(rested), Some(rested + REST_MAX));
+        assert_eq!(turn(&mut lines, rested + REST_MAX), None);
+        assert!(lines.lines.is_empty() && lines.ring.is_empty());
+    }
+
+    #[test]
+    fn a_peer_that_the_operator_named_does_not_rest() {
+        let mut lines = Lines::default();
+        lines.opened(PeerId(1), None);
+        lines.frame(PeerId(1), frame(1));
+        let now = Instant::now();
+        lines.refused(PeerId(1), now);
+        assert_eq!(turn(&mut lines, now), Some((PeerId(1), 1)));
+    }
+
+    #[test]
+    fn what_is_held_has_its_turn_once_its_reader_has_read() {
+        let mut lines = Lines::default();
+        let peer = PeerId(1);
+        lines.opened(peer, Some(FAR));
+        lines.crowded(peer);
+        let get = gun::wire::Get::node(gun::Soul::new("s").unwrap());
+        let wish = Wish {
+            ticket: gun::mesh::Ticket(7),
+            load: crate::loader::Load::Get(get),
+        };
+        assert!(matches!(lines.hold(peer, wish), Ok(None)));
+        let now = Instant::now();
+        assert_eq!(lines.ready_at(now), None);
+        lines.relieved(peer);
+        let mut turn = lines.begin_turn(now).unwrap();
+        let held = lines.next(&mut turn);
+        assert!(matches!(held, Some(Next::Held(_, wish)) if wish.ticket.0 == 7));
+        assert!(lines.next(&mut turn).is_none());
+        lines.end_turn(&turn, now);
+        assert!(lines.lines.is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_is_cut_off_leaves_others_of_its_line_alone() {
+        let mut lines = Lines::default();
+        let (bad, good) = (PeerId(1), PeerId(2));
+        for peer in [bad, good] {
+            lines.opened(peer, Some(FAR));
+            lines.frame(peer, frame(1));
+        }
+        lines.cut_off(bad);
+        assert!(!lines.is_open(bad));
+        assert_eq!(turn(&mut lines, Instant::now()), Some((good, 1)));
+        assert_eq!(turn(&mut lines, Instant::now()), None);
+    }
+
+    #[test]
     fn a_connection_ends_after_all_that_came_on_it_and_leaves_nothing_behind() {
         let mut lines = Lines::default();
         let peer = PeerId(1);
@@ -353,6 +520,7 @@ mod tests {
         while let Some(next) = lines.next(&mut turn) {
             seen.push(match next {
                 Next::Message(..) => "message",
+                Next::Held(..) => "held",
                 Next::Closed(_) => "closed",
             });
         }

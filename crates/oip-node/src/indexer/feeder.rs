@@ -8,12 +8,16 @@ use gun::Soul;
 use oip_index::{Applied, Envelope, Index, IndexOp, Readers, Rebuild, Version};
 use oip_record::Did;
 use oip_store::{Op, QuarantineRow, ReadError, RecordRow, Store, Transaction};
+use oip_vault::audit::Action;
 
+use super::scope::Scope;
 use super::{Replayed, Step};
+use crate::audit::Audit;
 use crate::clock;
-use crate::config::TypeFilter;
-use crate::document;
 use crate::metrics::Metrics;
+use crate::publish::event;
+use crate::sync::judge::signed_ms;
+use crate::vault::{self, Closed, Shown};
 
 /// Records per index commit: large enough to spread the cost of a commit, small enough that a
 /// first sync becomes searchable as it goes and that a batch stays within some megabytes.
@@ -32,7 +36,8 @@ const MAPPING_CURSOR: &str = "index-mapping";
 pub(crate) struct Feeder {
     pub(crate) store: Store,
     pub(crate) index: Arc<dyn Index>,
-    pub(crate) types: TypeFilter,
+    pub(crate) scope: Scope,
+    audit: Arc<Audit>,
     pub(crate) metrics: Arc<Metrics>,
     /// Souls whose documents the index refuses, as the store has them.
     unindexed: Mutex<BTreeSet<Soul>>,
@@ -57,20 +62,22 @@ impl Feeder {
     pub(crate) fn new(
         store: Store,
         index: Arc<dyn Index>,
-        types: TypeFilter,
+        scope: Scope,
+        audit: Arc<Audit>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             store,
             index,
-            types,
+            scope,
+            audit,
             metrics,
             unindexed: Mutex::default(),
         }
     }
 
     /// Where to go on in the feed. Reads what was refused before.
-    pub(super) fn start(&self) -> u64 {
+    pub(super) fn start(&self) -> Option<u64> {
         match self.unindexed_rows() {
             Ok(rows) => {
                 let souls = rows.into_iter().map(|row| row.soul).collect();
@@ -86,18 +93,21 @@ impl Feeder {
             // An index ahead of the store belongs to another or an older store: fill it anew.
             Ok(cursor) if cursor > head => {
                 tracing::warn!(cursor, head, "index is ahead of the store, rebuilding it");
-                if let Err(error) = self.index.clear() {
-                    tracing::error!(%error, "failed to clear the index");
+                match self.index.clear() {
+                    Ok(()) => Some(0),
+                    Err(error) => {
+                        tracing::error!(error = told(&error), "failed to clear the index");
+                        None
+                    }
                 }
-                0
             }
             Ok(cursor) => {
                 self.look_at_mapping(cursor);
-                cursor
+                Some(cursor)
             }
             Err(error) => {
-                tracing::error!(%error, "failed to read the index position, indexing anew");
-                0
+                tracing::error!(error = told(&error), "failed to read the index position");
+                None
             }
         }
     }
@@ -374,31 +384,73 @@ impl Feeder {
         };
         let did = Did::from_soul(soul).to_string();
         let version = version_of(&row);
-        if !is_indexed(&row, &self.types) {
+        if !self.scope.takes(&row)? {
             batch.ops.push(IndexOp::Delete { did, version });
             return Ok(());
         }
         *bytes += row.oip.len() + row.data.as_ref().map_or(0, |data| data.len());
-        match document::of_row(&row) {
-            Ok(document) => batch.ops.push(IndexOp::Upsert {
-                did,
-                document,
-                envelope: Envelope {
-                    // What asks for privacy is not kept as a record.
-                    readers: Readers::Public,
-                    version,
-                    node: row.source.filter(|_| !row.own),
-                },
-            }),
-            Err(error) => batch.broken.push((soul.clone(), error.to_string())),
-        }
+        let (document, readers) = match self.scope.vault.read(&row) {
+            Ok(Shown::Public(document)) => (document, Readers::Public),
+            Ok(Shown::Opened(opened)) => {
+                if !row.own {
+                    self.metrics.sealed_opened.inc();
+                    let did = Did::from_soul(soul);
+                    let opening = event(Action::Opened, &did, &opened.key_id, "node", "indexed");
+                    self.audit.note_later(opening);
+                }
+                (opened.document, vault::for_index(opened.readers))
+            }
+            // Whoever may not read it any more drops what it showed of it before.
+            Ok(Shown::Sealed { why, .. }) => {
+                self.stays_closed(&row, why);
+                batch.ops.push(IndexOp::Delete { did, version });
+                return Ok(());
+            }
+            Err(error) => {
+                batch.broken.push((soul.clone(), error.to_string()));
+                return Ok(());
+            }
+        };
+        let envelope = Envelope {
+            readers,
+            version,
+            node: row.source.filter(|_| !row.own),
+        };
+        batch.ops.push(IndexOp::Upsert {
+            did,
+            document,
+            envelope,
+        });
         Ok(())
     }
-}
 
-/// Whether a record is to be found in the index.
-pub(super) fn is_indexed(row: &RecordRow, types: &TypeFilter) -> bool {
-    !row.deleted && types.wants(&row.record_type)
+    /// Counts a record that is kept as ciphertext; one with something wrong inside is named too.
+    fn stays_closed(&self, row: &RecordRow, why: Closed) {
+        self.metrics.sealed_kept.inc();
+        if !why.is_fault() {
+            return;
+        }
+        let now_ms = clock::wall_ms();
+        self.metrics.reject_record(why.label(), signed_ms(now_ms));
+        let did = Did::from_soul(&row.soul);
+        self.audit
+            .note_later(event(Action::Refused, &did, "", "node", why.label()));
+        let entry = QuarantineRow {
+            soul: row.soul.clone(),
+            record_type: Some(row.record_type.clone()),
+            creator: Some(row.creator.clone()),
+            reason: why.label().to_owned(),
+            detail: "what is inside this sealed record is not in order; it is kept as ciphertext and not shown".to_owned(),
+            source: row.source.clone(),
+            attempts: 1,
+            first_ms: now_ms,
+            last_ms: now_ms,
+            due_ms: None,
+            data: None,
+            oip: None,
+        };
+        self.commit(vec![Op::QuarantineAdd(entry)]);
+    }
 }
 
 /// A row's version, as the index keeps it.
@@ -408,4 +460,10 @@ pub(super) fn version_of(row: &RecordRow) -> Version {
         revision: row.revision,
         digest: row.digest,
     }
+}
+
+/// An error with its cause: what a server said is in there.
+fn told(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
 }

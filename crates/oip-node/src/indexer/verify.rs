@@ -11,8 +11,8 @@ use oip_record::Did;
 use oip_store::Store;
 use serde::Serialize;
 
-use super::feeder::{is_indexed, version_of};
-use crate::config::TypeFilter;
+use super::feeder::version_of;
+use super::scope::Scope;
 use crate::node::ReadError;
 
 /// Rows of either side in memory at a time.
@@ -79,10 +79,10 @@ pub enum DifferenceKind {
 pub(crate) fn compare(
     store: &Store,
     index: &dyn Index,
-    types: &TypeFilter,
+    scope: &Scope,
 ) -> Result<IndexComparison, ReadError> {
     let mut report = Report::default();
-    let mut stored = StoreSide::new(store, types);
+    let mut stored = StoreSide::new(store, scope);
     let mut indexed = IndexSide::new(index);
     loop {
         let (left, right) = (stored.peek()?, indexed.peek()?);
@@ -224,17 +224,17 @@ fn is_quarantined(store: &Store, did: &str) -> Result<bool, ReadError> {
 
 struct StoreSide<'a> {
     store: &'a Store,
-    types: &'a TypeFilter,
+    scope: &'a Scope,
     page: std::vec::IntoIter<Holding>,
     last: Option<Soul>,
     ended: bool,
 }
 
 impl<'a> StoreSide<'a> {
-    fn new(store: &'a Store, types: &'a TypeFilter) -> Self {
+    fn new(store: &'a Store, scope: &'a Scope) -> Self {
         Self {
             store,
-            types,
+            scope,
             page: Vec::new().into_iter(),
             last: None,
             ended: false,
@@ -248,15 +248,16 @@ impl<'a> StoreSide<'a> {
                 Some(row) => self.last = Some(row.soul.clone()),
                 None => self.ended = true,
             }
-            let page: Vec<Holding> = rows
-                .into_iter()
-                .filter(|row| is_indexed(row, self.types))
-                .map(|row| Holding {
-                    did: Did::from_soul(&row.soul).to_string(),
-                    version: Some(version_of(&row)),
-                    record_type: row.record_type,
-                })
-                .collect();
+            let mut page = Vec::with_capacity(rows.len());
+            for row in rows {
+                if self.scope.holds(&row)? {
+                    page.push(Holding {
+                        did: Did::from_soul(&row.soul).to_string(),
+                        version: Some(version_of(&row)),
+                        record_type: row.record_type,
+                    });
+                }
+            }
             self.page = page.into_iter();
         }
         Ok(self.page.as_slice().first())

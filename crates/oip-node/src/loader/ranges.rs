@@ -9,7 +9,7 @@ use gun::mesh::Loaded;
 use gun::wire::{Full, Get, KeyQuery, Lex, Reject, Selection, SoulQuery};
 use oip_store::{ReadError, Start, Store};
 
-use super::{PART, failed};
+use super::{Given, PART, failed};
 
 /// Souls of one range: an answer of a few megabytes. More are asked for by a narrower range, or
 /// from the last one on.
@@ -40,7 +40,7 @@ impl From<ReadError> for End {
 }
 
 /// Loads a range; `give` takes the parts.
-pub(super) fn load(store: &Store, get: &Get, give: &impl Fn(Loaded, usize)) {
+pub(super) fn load(store: &Store, get: &Get, give: &impl Fn(Given)) {
     let mut sink = Sink::new(get, give);
     let read = match (&get.souls, &get.keys) {
         (SoulQuery::One(soul), KeyQuery::Lex(lex)) => keys(store, soul, lex, &mut sink),
@@ -54,7 +54,7 @@ fn keys(
     store: &Store,
     soul: &Soul,
     lex: &Lex,
-    sink: &mut Sink<'_, impl Fn(Loaded, usize)>,
+    sink: &mut Sink<'_, impl Fn(Given)>,
 ) -> Result<(), End> {
     let range = Range::of(lex);
     let mut last = None;
@@ -78,7 +78,7 @@ fn keys(
     }
 }
 
-fn souls(store: &Store, lex: &Lex, sink: &mut Sink<'_, impl Fn(Loaded, usize)>) -> Result<(), End> {
+fn souls(store: &Store, lex: &Lex, sink: &mut Sink<'_, impl Fn(Given)>) -> Result<(), End> {
     let range = Range::of(lex);
     let mut last = None;
     let mut count = 0;
@@ -137,14 +137,14 @@ impl<'l> Range<'l> {
 }
 
 /// Gives out what is selected in parts.
-struct Sink<'g, G: Fn(Loaded, usize)> {
+struct Sink<'g, G: Fn(Given)> {
     give: &'g G,
     selection: Selection,
     given: bool,
     scanned: usize,
 }
 
-impl<'g, G: Fn(Loaded, usize)> Sink<'g, G> {
+impl<'g, G: Fn(Given)> Sink<'g, G> {
     fn new(get: &Get, give: &'g G) -> Self {
         Self {
             give,
@@ -160,12 +160,20 @@ impl<'g, G: Fn(Loaded, usize)> Sink<'g, G> {
             let graph = self.selection.drain();
             self.given = true;
             let scanned = std::mem::take(&mut self.scanned);
-            (self.give)(Loaded::Part { graph, more: true }, scanned);
+            (self.give)(Given {
+                scanned,
+                ..Loaded::Part { graph, more: true }.into()
+            });
         }
     }
 
     fn end(self, read: Result<(), End>) {
-        let give = |loaded| (self.give)(loaded, self.scanned);
+        let give = |part: Loaded| {
+            (self.give)(Given {
+                scanned: self.scanned,
+                ..part.into()
+            });
+        };
         let graph = self.selection.finish();
         match read {
             Err(End::TooWide) => give(Loaded::Failed(Reject::RangeTooWide)),

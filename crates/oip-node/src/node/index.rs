@@ -98,7 +98,7 @@ impl Node {
 
     async fn compare_index(&self) -> Result<IndexComparison, ReadError> {
         let inner = self.inner.clone();
-        off_reactor(move || verify::compare(&inner.store, &*inner.index, &inner.config.types)).await
+        off_reactor(move || verify::compare(&inner.store, &*inner.index, &inner.scope)).await
     }
 
     /// Up to `limit` rows of one kind of quarantine in byte order of their souls, those behind `after`.

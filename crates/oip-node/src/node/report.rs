@@ -1,6 +1,7 @@
 //! What a node reports of itself: health and metrics, read from its parts at the moment of asking.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use gun::mesh::Direction;
@@ -15,6 +16,34 @@ use crate::health::{self, Health, PeerView, Present, RegistryView, SyncMetrics, 
 use crate::metrics::Levels;
 use crate::sync;
 use crate::sync::judge::signed_ms;
+
+/// One peer as health shows it.
+fn view(
+    direction: &'static str,
+    link: LinkStatus,
+    node_id: Option<Arc<str>>,
+    lag: Option<(u64, u64)>,
+) -> PeerView {
+    PeerView {
+        address: link.label,
+        direction,
+        state: match link.phase {
+            LinkPhase::Connected => "connected",
+            LinkPhase::Refused(_) => "refused",
+            _ => "connecting",
+        },
+        node_id: node_id.map(|id| id.to_string()),
+        last_heard_ago_ms: link
+            .last_heard_ms
+            .map(|at| clock::wall_ms().saturating_sub(at)),
+        lag_records: lag.map(|lag| lag.0),
+        lag_seconds: lag.map(|lag| lag.1),
+        last_error: link.last_error,
+        attempts: link.attempts,
+        bytes_in: link.traffic.bytes_in,
+        bytes_out: link.traffic.bytes_out,
+    }
+}
 
 impl Node {
     /// How the node is, at this moment.
@@ -35,9 +64,10 @@ impl Node {
             store_poisoned: stats.poisoned,
         };
         let reasons = health::reasons(&present, &peers);
+        // Anybody may ask for health: what is private is not counted here.
         let by_type: BTreeMap<String, u64> = inner
             .index
-            .record_types(&Access::Everything)
+            .record_types(&Access::public())
             .unwrap_or_default()
             .into_iter()
             .collect();
@@ -53,7 +83,8 @@ impl Node {
             reasons,
             metrics: self.sync_metrics(now_ms),
             configuration: SyncSettings {
-                private_records_enabled: false,
+                private_records_enabled: inner.config.private.foreign
+                    == crate::config::ForeignSealed::Open,
                 trusted_nodes: Vec::new(),
                 cache_max_age: 0,
                 cache_max_age_minutes: 0,
@@ -85,6 +116,7 @@ impl Node {
             index_lag: self.index_lag(),
             peers: inner.peers.all().len() as u64,
             subscriptions: mesh.subscriptions as u64,
+            outbox_bytes: inner.network.outbox_bytes() as u64,
             relay_refused: vec![
                 ("too_many_connections", inner.relay_stats.turned_away()),
                 ("unauthorized", inner.relay_stats.unauthorized()),
@@ -138,31 +170,19 @@ impl Node {
             .into_iter()
             .filter(|link| node_id_of(link).is_some());
         let links = inner.network.links().into_iter().chain(nodes);
+        let pulled = inner.sweeper.pulled.iter().map(|puller| {
+            // Nothing is told to it: it comes and asks.
+            view("pulled", puller.peer.status(), None, None)
+        });
         links
             .map(|link| {
                 let node_id = node_id_of(&link);
                 let dialled = link.direction == Direction::Dialled;
                 let lag = dialled.then(|| self.lag(&link.label)).flatten();
-                PeerView {
-                    address: link.label,
-                    direction: if dialled { "dialled" } else { "accepted" },
-                    state: match link.phase {
-                        LinkPhase::Connected => "connected",
-                        LinkPhase::Refused(_) => "refused",
-                        _ => "connecting",
-                    },
-                    node_id: node_id.map(|id| id.to_string()),
-                    last_heard_ago_ms: link
-                        .last_heard_ms
-                        .map(|at| clock::wall_ms().saturating_sub(at)),
-                    lag_records: lag.map(|lag| lag.0),
-                    lag_seconds: lag.map(|lag| lag.1),
-                    last_error: link.last_error,
-                    attempts: link.attempts,
-                    bytes_in: link.traffic.bytes_in,
-                    bytes_out: link.traffic.bytes_out,
-                }
+                let direction = if dialled { "dialled" } else { "accepted" };
+                view(direction, link, node_id, lag)
             })
+            .chain(pulled)
             .collect()
     }
 

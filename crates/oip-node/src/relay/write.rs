@@ -121,6 +121,7 @@ impl Relay {
             hub.spend(from, Cost::Bytes, committed.bytes).await;
             hub.spend(from, Cost::Souls, committed.created as u64).await;
         }
+        self.tell(&committed.changed);
         self.parts.hub.changed(committed.changed).await;
         Ok(())
     }

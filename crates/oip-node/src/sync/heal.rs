@@ -17,6 +17,7 @@ use oip_store::{Op, RecordRow, Transaction, WantedRow, WriteError};
 
 use super::judge::{Asked, Judge, Judgement, did_of};
 use crate::clock;
+use crate::explain;
 use crate::hub::HubHandle;
 use crate::metrics::Metrics;
 use crate::registry::{Registration, Writes};
@@ -106,7 +107,15 @@ impl Healer {
             Err(_) => return,
         };
         let did = did_of(&held.soul);
-        let ops = self.writes(held);
+        let noted = explain::note(
+            &self.judge.store,
+            &held.soul,
+            "healed",
+            "what was written over the verified version",
+            None,
+        );
+        let mut ops = self.writes(held);
+        ops.extend(noted);
         let committed = self
             .judge
             .store

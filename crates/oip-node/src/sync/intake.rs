@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gun::mesh::PeerId;
+use gun::mesh::{Direction, PeerId};
 use gun::wire::Get;
 use gun::{Graph, Soul};
 use oip_store::WantedRow;
@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::heal::Healer;
 use super::judge::{Asked, Judge};
+use super::marks::Marks;
 use super::settle::LogBudget;
 use crate::clock;
+use crate::config::RelayQuotas;
 use crate::hub::{Fetched, HubHandle, Noticed};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
@@ -26,8 +28,15 @@ use crate::registry::Notice;
 /// Candidates judged at a time: signatures of one batch are checked on all cores.
 const BATCH_MAX: usize = 256;
 
+/// Batches under way at a time: one is judged while the other is stored. What becomes due meanwhile makes
+/// up the next one, so that a flood of announcements costs few commits, and not one for each.
+const BATCHES_MAX: usize = 2;
+
 /// Candidates being fetched at a time, at most: keeps a relay's pipeline full.
 const FETCHES_MAX: usize = 512;
+
+/// Tasks under way beyond which marks wait for the next sweep.
+const WORK_MAX: usize = 2_048;
 
 /// And at least, however large records are: an outbox holds six of the largest.
 const FETCHES_MIN: usize = 4;
@@ -49,9 +58,14 @@ pub(super) const LOOK: Duration = Duration::from_millis(500);
 pub(crate) struct Intake {
     pub judge: Judge,
     pub healer: Arc<Healer>,
+    pub marks: Arc<Marks>,
+    /// How much an author may store, for records that no put brings.
+    pub quotas: RelayQuotas,
     pub hub: HubHandle,
     pub peers: Arc<Peers>,
     pub metrics: Arc<Metrics>,
+    /// Cores to judge on. Finding out reads files, which is not for every batch.
+    pub cores: usize,
     /// How much is said about single records.
     pub log: LogBudget,
     /// Types that a directory names, for those who keep the links.
@@ -77,6 +91,7 @@ enum Found {
 struct Running {
     intake: Arc<Intake>,
     active: HashSet<Soul>,
+    batches: usize,
     fetching: usize,
     /// Bytes of a fetched record, on average.
     average_bytes: usize,
@@ -94,16 +109,21 @@ pub(super) enum Ended {
     },
     /// Peers were asked for one candidate.
     Fetched(Fetch),
-    /// A record was healed, or needed it no longer.
-    Healed,
+    /// A record was healed, or needed it no longer; a mark was noted.
+    Done,
 }
 
 impl Intake {
     /// Runs until cancelled; what is under way then is finished.
-    pub(crate) async fn run(self, mut notices: mpsc::Receiver<Noticed>, cancel: CancellationToken) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        mut notices: mpsc::Receiver<Noticed>,
+        cancel: CancellationToken,
+    ) {
         let mut running = Running {
-            intake: Arc::new(self),
+            intake: self,
             active: HashSet::new(),
+            batches: 0,
             fetching: 0,
             average_bytes: FETCH_BYTES_FIRST,
             hints: HashMap::new(),
@@ -146,7 +166,11 @@ impl Intake {
 
 impl Running {
     fn notice(&mut self, noticed: Noticed) {
+        let at_ms = noticed.at_ms;
         match (noticed.notice, noticed.peer) {
+            (Notice::Mark { soul, is_set }, Some(peer)) => self.mark(soul, is_set, peer, at_ms),
+            // Our own.
+            (Notice::Mark { .. }, None) => {}
             (Notice::Record { soul, .. }, Some(peer)) if self.hints.len() < HINTS_MAX => {
                 self.hints.insert(soul, peer);
             }
@@ -160,7 +184,7 @@ impl Running {
     fn start_due(&mut self) {
         let window = (FETCH_BYTES_MAX / self.average_bytes).clamp(FETCHES_MIN, FETCHES_MAX);
         let room = window.saturating_sub(self.fetching);
-        if room == 0 {
+        if room == 0 || self.batches >= BATCHES_MAX {
             return;
         }
         // What is under way is still in the list.
@@ -181,8 +205,9 @@ impl Running {
     }
 
     fn judge_fetched(&mut self, fetched: &mut Vec<Fetch>) {
-        if !fetched.is_empty() {
-            let rows = fetched.drain(..).map(|fetch| {
+        if !fetched.is_empty() && self.batches < BATCHES_MAX {
+            let count = fetched.len().min(BATCH_MAX);
+            let rows = fetched.drain(..count).map(|fetch| {
                 match fetch.found {
                     Found::At { peer, bytes } => {
                         self.hints.insert(fetch.row.soul.clone(), peer);
@@ -218,6 +243,7 @@ impl Running {
                 )
             })
             .collect();
+        self.batches += 1;
         let intake = Arc::clone(&self.intake);
         self.work
             .spawn(async move { intake.judge_batch(rows, asked).await });
@@ -231,6 +257,7 @@ impl Running {
                 heal,
                 failed,
             }) => {
+                self.batches = self.batches.saturating_sub(1);
                 for soul in settled {
                     self.active.remove(&soul);
                     self.hints.remove(&soul);
@@ -253,11 +280,12 @@ impl Running {
                 self.fetching -= 1;
                 fetched.push(fetch);
             }
-            Ok(Ended::Healed) => {}
+            Ok(Ended::Done) => {}
             Err(error) => {
                 tracing::error!(event = "error", operation = "intake", %error, "a sync task failed");
-                // Whatever it held is still in the list.
+                // Whatever it held is still in the list; what it was can't be told.
                 self.active.clear();
+                self.batches = self.batches.saturating_sub(1);
             }
         }
     }
@@ -279,7 +307,28 @@ impl Running {
         let healer = Arc::clone(&self.intake.healer);
         self.work.spawn(async move {
             healer.heal(row).await;
-            Ended::Healed
+            Ended::Done
+        });
+    }
+
+    /// A mark that a peer brought. Only those whom the operator named count.
+    fn mark(&mut self, soul: Soul, is_set: bool, peer: PeerId, at_ms: u64) {
+        let label = match self.intake.peers.peer(peer) {
+            Some(peer) if peer.direction == Direction::Dialled => peer.label,
+            _ => return,
+        };
+        // Beyond it the sweep brings them again.
+        if self.work.len() >= WORK_MAX {
+            return;
+        }
+        let marks = Arc::clone(&self.intake.marks);
+        self.work.spawn(async move {
+            if is_set {
+                marks.set(&soul, &label, at_ms).await;
+            } else {
+                marks.clear(&soul, &label).await;
+            }
+            Ended::Done
         });
     }
 }

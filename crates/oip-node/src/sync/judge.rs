@@ -5,6 +5,7 @@
 
 use gun::{Node, Soul, Value};
 use oip_record::order::{Held, SignatureClass};
+use oip_record::read::Raw;
 use oip_record::verify::{self, Accepted};
 use oip_record::{Candidate, Did, Reject, Resolution, SignaturePolicy, arrays, privacy, read};
 use oip_store::{ReadError, RecordRow, Store, WantedRow};
@@ -57,6 +58,25 @@ pub(crate) enum Judgement {
         texts: Option<Box<Texts>>,
         heal: Option<Box<RecordRow>>,
     },
+    /// A second key claims the soul.
+    Contested(Box<Accepted>),
+}
+
+/// What a candidate is beside what is held.
+enum Weighed {
+    /// It can't be taken.
+    Refused {
+        reject: Reject,
+        texts: Option<Texts>,
+    },
+    /// Of no wanted type.
+    Unwanted,
+    /// It takes the place of what is held.
+    Newer(Box<Accepted>),
+    /// It is what is held.
+    Same,
+    /// What is held is newer, or better vouched for.
+    Lesser,
     /// A second key claims the soul.
     Contested(Box<Accepted>),
 }
@@ -117,12 +137,56 @@ impl Judge {
             }
             Err(reject) => return Ok(refused(reject, None, held, asked, soul)),
         };
+        Ok(match self.weigh(soul, raw, held.as_ref(), now_ms)? {
+            Weighed::Refused { reject, texts } => refused(reject, texts, held, asked, soul),
+            Weighed::Unwanted => Judgement::Unwanted,
+            Weighed::Newer(accepted) => Judgement::Take {
+                accepted,
+                held: held.map(Box::new),
+            },
+            Weighed::Same => return self.settled(row, asked, &node, None),
+            Weighed::Lesser => return self.settled(row, asked, &node, held),
+            Weighed::Contested(accepted) => Judgement::Contested(accepted),
+        })
+    }
+
+    /// Judges a candidate that lies in no graph here, such as one that a peer showed over HTTP.
+    pub(crate) fn judge_shown(
+        &self,
+        soul: &Soul,
+        raw: Raw,
+        now_ms: u64,
+    ) -> Result<Judgement, ReadError> {
+        let held = self.store.record(soul)?;
+        Ok(match self.weigh(soul, raw, held.as_ref(), now_ms)? {
+            Weighed::Refused { reject, texts } => {
+                refused(reject, texts, None, Asked::Already, soul)
+            }
+            Weighed::Unwanted => Judgement::Unwanted,
+            Weighed::Newer(accepted) => Judgement::Take {
+                accepted,
+                held: held.map(Box::new),
+            },
+            // What the peer shows can't be healed from here.
+            Weighed::Same | Weighed::Lesser => Judgement::Known { heal: None },
+            Weighed::Contested(accepted) => Judgement::Contested(accepted),
+        })
+    }
+
+    /// Weighs a candidate against what is held. Every path by which a record comes ends here.
+    fn weigh(
+        &self,
+        soul: &Soul,
+        raw: Raw,
+        held: Option<&RecordRow>,
+        now_ms: u64,
+    ) -> Result<Weighed, ReadError> {
         // The same text as held: nothing to check again.
-        if let Some(held) = &held
+        if let Some(held) = held
             && *held.oip == *raw.oip_text
             && held.data.as_deref() == raw.data_text.as_deref()
         {
-            return self.settled(row, asked, &node, None);
+            return Ok(Weighed::Same);
         }
         let texts = Texts {
             data: raw.data_text.clone(),
@@ -130,10 +194,13 @@ impl Judge {
         };
         let accepted = match verify::accept(soul, raw, self.signatures, signed_ms(now_ms)) {
             Ok(accepted) => accepted,
-            Err(reject) => return Ok(refused(reject, Some(texts), held, asked, soul)),
+            Err(reject) => {
+                let texts = Some(texts);
+                return Ok(Weighed::Refused { reject, texts });
+            }
         };
         if !self.types.wants(&accepted.record_type) {
-            return Ok(Judgement::Unwanted);
+            return Ok(Weighed::Unwanted);
         }
         if accepted.class == SignatureClass::None
             && self.signatures == SignaturePolicy::Prefer
@@ -142,26 +209,27 @@ impl Judge {
                 .cursor(&signer_mark(&accepted.creator.did_address))?
                 .is_some()
         {
-            return Ok(refused(Reject::Unsigned, Some(texts), held, asked, soul));
+            return Ok(Weighed::Refused {
+                reject: Reject::Unsigned,
+                texts: Some(texts),
+            });
         }
         if accepted.class == SignatureClass::Deployed
-            && let Some(held) = &held
+            && let Some(held) = held
             && held.data.as_deref() != accepted.data_text.as_deref()
             && self.store.cursor(&data_mark(&accepted))?.is_some()
         {
-            let heal = Some(held.clone());
-            return self.settled(row, asked, &node, heal);
+            return Ok(Weighed::Lesser);
         }
-        let claimed = held.as_ref().map(held_version);
-        match oip_record::order::resolve(claimed.as_ref(), &accepted.claim()) {
-            Resolution::Take => Ok(Judgement::Take {
-                accepted: Box::new(accepted),
-                held: held.map(Box::new),
-            }),
-            Resolution::Same => self.settled(row, asked, &node, None),
-            Resolution::Older | Resolution::LowerClass => self.settled(row, asked, &node, held),
-            Resolution::Contested => Ok(Judgement::Contested(Box::new(accepted))),
-        }
+        let claimed = held.map(held_version);
+        Ok(
+            match oip_record::order::resolve(claimed.as_ref(), &accepted.claim()) {
+                Resolution::Take => Weighed::Newer(Box::new(accepted)),
+                Resolution::Same => Weighed::Same,
+                Resolution::Older | Resolution::LowerClass => Weighed::Lesser,
+                Resolution::Contested => Weighed::Contested(Box::new(accepted)),
+            },
+        )
     }
 
     /// Whether the version that the registry announces is held already, and is what the graph shows.
@@ -277,7 +345,7 @@ fn refused(
     }
 }
 
-fn held_version(row: &RecordRow) -> Held {
+pub(crate) fn held_version(row: &RecordRow) -> Held {
     Held {
         order: oip_record::Order {
             at_ms: row.at_ms,

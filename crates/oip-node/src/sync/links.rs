@@ -2,7 +2,7 @@
 //! it, and a peer that the operator named is told our own records.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use gun::mesh::{Direction, PeerId};
 use tokio::sync::mpsc;
@@ -12,7 +12,8 @@ use tokio_util::task::TaskTracker;
 use super::sweep::Sweeper;
 use super::uplink::Uplink;
 use crate::config::SyncMode;
-use crate::hub::HubEvent;
+use crate::hub::{HubEvent, HubHandle};
+use crate::node::Introduction;
 use crate::peers::Peers;
 
 /// What link keeping works with.
@@ -21,6 +22,9 @@ pub(crate) struct Links {
     pub sweeper: Arc<Sweeper>,
     pub uplink: Arc<Uplink>,
     pub mode: SyncMode,
+    /// What a dialled peer is told before any record.
+    pub introduction: Introduction,
+    pub hub: HubHandle,
     pub tracker: TaskTracker,
     /// Types that became known while running; every peer is asked for their index.
     pub new_types: mpsc::Receiver<String>,
@@ -43,7 +47,7 @@ impl Links {
                         let until = cancel.child_token();
                         open.insert(peer, until.clone());
                         if direction == Direction::Dialled {
-                            self.tracker.spawn(Arc::clone(&self.uplink).run(peer, label, until.clone()));
+                            self.introduce(peer, label, until.clone());
                             self.subscribe(peer, until);
                         }
                     }
@@ -71,6 +75,24 @@ impl Links {
                 () = cancel.cancelled() => return,
             }
         }
+    }
+
+    /// Tells who we are, then what we have published.
+    fn introduce(&self, peer: PeerId, label: Arc<str>, until: CancellationToken) {
+        let introduction = self
+            .introduction
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (hub, uplink) = (self.hub.clone(), Arc::clone(&self.uplink));
+        self.tracker.spawn(async move {
+            tokio::select! {
+                // Whatever came of it, records follow: a peer that did not take it is asked by others for it.
+                _ = hub.tell(peer, introduction) => {}
+                () = until.cancelled() => return,
+            }
+            uplink.run(peer, label, until).await;
+        });
     }
 
     /// Asks for the peer's registry; by asking, we are subscribed until the connection closes.

@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gun::Soul;
-use oip_record::Reject;
 use oip_record::limits::FUTURE_MS_MAX;
 use oip_record::order::SignatureClass;
+use oip_record::{Accepted, Raw, Reject, Verification};
 use oip_store::{Committed, Op, QuarantineRow, RecordRow, Transaction, WantedRow, WriteError};
 
 use super::heal::{Turn, is_healable};
 use super::intake::{Ended, Intake, LOOK};
 use super::judge::{Asked, Judgement, data_mark, did_of, row_of, signed_ms, signer_mark};
+use super::marks;
+use crate::admission;
 use crate::clock;
+use crate::explain;
 
 /// Wait before a soul that no peer had is asked for again: 1 s, doubled each time …
 const RETRY_MS: u64 = 1_000;
@@ -32,6 +35,32 @@ const WAITS_TO_HEAL: &str = "healed a moment ago";
 /// reads no more, and a burst of publishes stays below.
 const LINES_PER_SECOND: u64 = 50;
 
+/// Who published a record, when an entry does not say; deployed nodes write the same.
+const UNKNOWN_NODE: &str = "unknown";
+
+/// A record as a peer showed it over HTTP.
+pub(crate) struct Shown {
+    pub soul: Soul,
+    pub record_type: String,
+    /// Its texts, or why they make no record.
+    pub raw: Result<Raw, Reject>,
+    /// The peer.
+    pub source: String,
+    /// The node that its entry names.
+    pub node_id: Option<String>,
+    /// How often it was read before.
+    pub attempts: u32,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Took {
+    /// Decided, one way or the other.
+    Settled,
+    /// To be read again later.
+    Again,
+}
+
 impl Intake {
     /// Judges a batch on all cores, and stores what follows.
     pub(super) async fn judge_batch(
@@ -41,8 +70,7 @@ impl Intake {
     ) -> Ended {
         let souls: Vec<Soul> = rows.iter().map(|(row, _)| row.soul.clone()).collect();
         let now_ms = clock::wall_ms();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let share = rows.len().div_ceil(cores);
+        let share = rows.len().div_ceil(self.cores);
         let mut rest = rows;
         let mut shares = Vec::new();
         while !rest.is_empty() {
@@ -89,6 +117,86 @@ impl Intake {
         }
     }
 
+    /// Judges what a peer showed over HTTP, and stores what follows. What is taken enters the graph too,
+    /// so that others find it here; stamped with its own time, it takes the place of nothing that
+    /// was written since.
+    pub(crate) async fn take_shown(self: &Arc<Self>, shown: Shown) -> Took {
+        let now_ms = clock::wall_ms();
+        let row = WantedRow {
+            soul: shown.soul.clone(),
+            record_type: Some(shown.record_type),
+            at_ms: None,
+            attempts: shown.attempts,
+            due_ms: now_ms,
+            reason: None,
+            // Of no row in the list: what is wanted through other peers stays so.
+            generation: u64::MAX,
+        };
+        let (this, soul, raw) = (Arc::clone(self), shown.soul.clone(), shown.raw);
+        let judged = tokio::task::spawn_blocking(move || {
+            if this.is_full(&soul)? {
+                return Ok(None);
+            }
+            match raw {
+                Ok(raw) => this.judge.judge_shown(&soul, raw, now_ms).map(Some),
+                Err(reject) => Ok(Some(Judgement::Refuse {
+                    reject: Box::new(reject),
+                    texts: None,
+                    heal: None,
+                })),
+            }
+        });
+        let judgement = match judged.await {
+            Ok(Ok(Some(judgement))) => judgement,
+            Ok(Ok(None)) => {
+                self.metrics.reject_record("quota", signed_ms(now_ms));
+                return Took::Again;
+            }
+            Ok(Err(error)) => {
+                tracing::error!(event = "error", operation = "judge", did = %did_of(&shown.soul), %error, "failed to judge a record");
+                return Took::Again;
+            }
+            // Lost with the process.
+            Err(_) => return Took::Again,
+        };
+        let mut announced = Vec::new();
+        let mut took = Took::Settled;
+        match &judgement {
+            Judgement::Take { accepted, .. } => {
+                let graph = super::graph_of(
+                    &self.judge.registry,
+                    accepted,
+                    shown.node_id.as_deref().unwrap_or(UNKNOWN_NODE),
+                    now_ms,
+                );
+                announced.push(Op::Offer { graph });
+            }
+            Judgement::Refuse { reject, .. }
+                if matches!(**reject, Reject::Torn | Reject::FutureStamp { .. }) =>
+            {
+                took = Took::Again;
+            }
+            _ => {}
+        }
+        let mut outcome = Outcome::default();
+        self.decide(judgement, row, Some(shown.source), now_ms, &mut outcome);
+        if let Some((ops, _)) = outcome.ops.first_mut() {
+            ops.extend(announced);
+        }
+        if self.keep(outcome.ops, now_ms).await {
+            took
+        } else {
+            Took::Again
+        }
+    }
+
+    /// Whether the record's author has used up what authors may store here.
+    fn is_full(&self, soul: &Soul) -> Result<bool, oip_store::ReadError> {
+        let account = admission::account(&self.judge.registry, &self.quotas, soul.as_str());
+        let usage = self.judge.store.usage(&account.name)?;
+        Ok(usage.bytes >= account.bytes_max || usage.nodes >= account.nodes_max)
+    }
+
     fn decide(
         &self,
         judgement: Judgement,
@@ -132,14 +240,33 @@ impl Intake {
                         value: vec![1],
                     });
                 }
-                ops.push(Op::QuarantineRemove(row.soul));
+                ops.push(Op::QuarantineRemove(row.soul.clone()));
+                let verification = accepted.verification;
+                let (what, why) = taken(&accepted, held.is_some());
+                ops.extend(explain::note(
+                    &self.judge.store,
+                    &row.soul,
+                    what,
+                    why,
+                    source.clone(),
+                ));
                 let seen_ms = held.map_or(now_ms, |held| held.first_seen_ms);
                 let record = row_of(*accepted, source, seen_ms);
                 let kept = if record.deleted {
                     Kept::Tombstone(did)
                 } else {
-                    Kept::Record(did)
+                    Kept::Record(did, verification)
                 };
+                match self.marks.hides(&record) {
+                    Ok(None) => {}
+                    Ok(Some((peer, until_ms))) => {
+                        let entry = marks::shown(&record, &peer, until_ms);
+                        ops.push(Op::QuarantineAdd(entry));
+                    }
+                    Err(error) => {
+                        tracing::error!(event = "error", operation = "mark", %error, "failed to read who marked a record");
+                    }
+                }
                 ops.push(Op::PutRecord(record));
                 outcome.ops.push((ops, kept));
             }
@@ -178,6 +305,17 @@ impl Intake {
                         "refused {did}: {reject}"
                     );
                 }
+                // Of what is not held, the quarantine tells.
+                let noted = heal.as_ref().and_then(|_| {
+                    let store = &self.judge.store;
+                    explain::note(
+                        store,
+                        &row.soul,
+                        "refused",
+                        reject.to_string(),
+                        source.clone(),
+                    )
+                });
                 let heal_ms = self.heal_or_wait(&row, heal.as_deref(), now_ms, outcome);
                 // Only time cures a stamp ahead of ours; a torn record is written again by its owner.
                 let due_ms = match &*reject {
@@ -204,9 +342,9 @@ impl Intake {
                     (None, Some(due_ms)) => put_off(row, due_ms, WAITS_TO_HEAL),
                     (None, None) => done,
                 };
-                outcome
-                    .ops
-                    .push((vec![Op::QuarantineAdd(entry), next], Kept::Nothing));
+                let mut ops = vec![Op::QuarantineAdd(entry), next];
+                ops.extend(noted);
+                outcome.ops.push((ops, Kept::Nothing));
             }
             Judgement::Contested(accepted) => {
                 self.metrics.reject_record("contested", signed_ms(now_ms));
@@ -218,10 +356,12 @@ impl Intake {
                     accepted.data_text.map(Into::into),
                     Some(accepted.oip_text.into()),
                 );
+                let store = &self.judge.store;
+                let noted = explain::note(store, &row.soul, "contested", &*detail, source.clone());
                 let entry = quarantined(&row, "contested", detail, source, now_ms, None, texts);
-                outcome
-                    .ops
-                    .push((vec![Op::QuarantineAdd(entry), done], Kept::Nothing));
+                let mut ops = vec![Op::QuarantineAdd(entry), done];
+                ops.extend(noted);
+                outcome.ops.push((ops, Kept::Nothing));
             }
         }
     }
@@ -262,13 +402,16 @@ impl Intake {
         let mut all = true;
         for (committed, kept) in commits {
             match (committed.await, kept) {
-                (Ok(Ok(_)), Kept::Record(did)) => {
+                (Ok(Ok(committed)), Kept::Record(did, verification)) => {
+                    self.hub.changed(committed.changed).await;
                     self.metrics.synced.inc();
+                    self.metrics.verification(verification.label());
                     if self.log.allows(now_ms) {
                         tracing::info!(event = "recordSynced", did, "synced {did}");
                     }
                 }
-                (Ok(Ok(_)), Kept::Tombstone(did)) => {
+                (Ok(Ok(committed)), Kept::Tombstone(did)) => {
+                    self.hub.changed(committed.changed).await;
                     self.metrics.deleted.inc();
                     if self.log.allows(now_ms) {
                         tracing::info!(
@@ -288,6 +431,25 @@ impl Intake {
     }
 }
 
+/// What a taken version is called in notes.
+fn taken(accepted: &Accepted, is_edit: bool) -> (&'static str, String) {
+    let what = if accepted.deleted { "deleted" } else { "taken" };
+    let version = accepted
+        .indexed_at
+        .as_ref()
+        .map_or("without a time", |stamp| stamp.as_str());
+    let place = if is_edit {
+        ", in place of the one held"
+    } else {
+        ""
+    };
+    let why = format!(
+        "version {version}, {}{place}",
+        accepted.verification.label()
+    );
+    (what, why)
+}
+
 #[derive(Default)]
 struct Outcome {
     ops: Vec<(Vec<Op>, Kept)>,
@@ -298,7 +460,7 @@ struct Outcome {
 
 /// What a transaction keeps, told once it is durable.
 enum Kept {
-    Record(String),
+    Record(String, Verification),
     Tombstone(String),
     Nothing,
 }
@@ -347,7 +509,7 @@ fn put_off(row: WantedRow, due_ms: u64, reason: &str) -> Op {
     }
 }
 
-fn backoff_ms(attempts: u32) -> u64 {
+pub(super) fn backoff_ms(attempts: u32) -> u64 {
     RETRY_MS
         .saturating_mul(1_u64 << attempts.min(16))
         .min(RETRY_MS_MAX)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use gun::mesh::PeerId;
+use gun::mesh::{Direction, PeerId};
 use gun::wire::{Get, Lex};
 use gun::{Key, Soul};
 use oip_store::Store;
@@ -15,15 +15,18 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::judge::signed_ms;
+use super::marks::Marks;
+use super::pull::{Effort, Puller};
 use crate::clock;
 use crate::config::TypeFilter;
+use crate::deletions;
 use crate::hub::{Fetched, HubHandle};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::registry::{DEPLOYED_TYPES, Registry};
 
 /// Types read from the directory; deployed networks know 37 and their chain some 55.
-const TYPES_MAX: usize = 1_000;
+pub(super) const TYPES_MAX: usize = 1_000;
 
 /// How long a forced sweep waits until what it found is worked off.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -63,6 +66,9 @@ pub(crate) struct Sweeper {
     pub registry: Arc<Registry>,
     pub types: TypeFilter,
     pub metrics: Arc<Metrics>,
+    pub marks: Arc<Marks>,
+    /// Peers that are asked over HTTP, each on a schedule of its own.
+    pub pulled: Vec<Arc<Puller>>,
     /// No sweep starts while one runs.
     pub running: Mutex<()>,
 }
@@ -157,17 +163,31 @@ impl Sweeper {
                         .is_some_and(|peer| peer.node_id.is_none())
             })
             .collect();
-        let asked = peers.len();
+        let mut asked = peers.len();
+        let mut rounds = tokio::task::JoinSet::new();
+        if cause == Cause::Asked {
+            asked += self.pulled.len();
+            for puller in &self.pulled {
+                let puller = Arc::clone(puller);
+                rounds.spawn(async move { puller.round(Effort::Full).await });
+            }
+        }
         for peer in peers {
             let questions = self.questions(
                 self.peers
                     .peer(peer)
                     .is_some_and(|peer| peer.node_id.is_some()),
             );
-            let hub = self.hub.clone();
-            asks.spawn(ask_all(hub, peer, questions));
+            let (hub, marks) = (self.hub.clone(), self.ask_marks(peer));
+            asks.spawn(async move {
+                let (all, ()) = tokio::join!(ask_all(hub, peer, questions), marks);
+                all
+            });
         }
         let mut silent = 0;
+        while let Some(round) = rounds.join_next().await {
+            silent += usize::from(!matches!(round, Ok(round) if !round.is_down));
+        }
         while let Some(answered) = asks.join_next().await {
             silent += usize::from(!matches!(answered, Ok(true)));
         }
@@ -216,7 +236,34 @@ impl Sweeper {
             .peers
             .peer(peer)
             .is_some_and(|peer| peer.node_id.is_some());
+        self.ask_marks(peer).await;
         ask_all(self.hub.clone(), peer, self.questions(own_kind)).await
+    }
+
+    /// Asks a peer that the operator named for its deletion registry, which subscribes to it. What it
+    /// shows counts as shown by it, also where this node knew it already from somebody else.
+    fn ask_marks(&self, peer: PeerId) -> impl Future<Output = ()> + use<> {
+        let (hub, marks) = (self.hub.clone(), Arc::clone(&self.marks));
+        let dialled = self.peers.peer(peer);
+        let dialled = dialled.filter(|peer| peer.direction == Direction::Dialled);
+        async move {
+            let Some(dialled) = dialled else { return };
+            let index = deletions::index();
+            let Fetched::Data(graph) = hub.ask(peer, Get::node(index.clone())).await else {
+                return;
+            };
+            let shown = graph.iter().filter(|node| node.soul == index);
+            for entry in shown.flat_map(|node| &node.entries) {
+                let change =
+                    deletions::read_change(index.as_str(), entry.key.as_str(), &entry.value);
+                let at_ms = entry.state.as_f64().max(0.0) as u64;
+                match change {
+                    Some((soul, true)) => marks.set(&soul, &dialled.label, at_ms).await,
+                    Some((soul, false)) => marks.clear(&soul, &dialled.label).await,
+                    None => {}
+                }
+            }
+        }
     }
 
     /// Asks every peer for the index of a type that became known.

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::deletions;
 use crate::hub::{Fetched, HubHandle};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -201,10 +202,11 @@ impl Uplink {
         let registered = self
             .registry
             .entry_souls(&self.node_id, &row.record_type, &row.soul);
-        for soul in whole.into_iter().flatten().chain(registered) {
+        let marked = deletions::entry(&row.soul);
+        for soul in whole.into_iter().flatten().chain(registered).chain(marked) {
             graph.extend(self.store.node(&soul)?);
         }
-        // Of directory and index, the one key that concerns this record.
+        // Of directory, index and deletion registry, the one key that concerns this record.
         let keys = [
             (
                 Some(self.registry.directory()),
@@ -214,6 +216,7 @@ impl Uplink {
                 self.registry.index(&row.record_type),
                 Key::new(row.soul.as_str()).ok(),
             ),
+            (Some(deletions::index()), deletions::flag(&row.soul)),
         ];
         for (soul, key) in keys {
             let (Some(soul), Some(key)) = (soul, key) else {

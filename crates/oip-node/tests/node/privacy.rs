@@ -1,4 +1,5 @@
-//! What asks for privacy: never published in clear, and not kept in clear when others did so.
+//! What asks for privacy: sealed or refused, never published in clear, and not kept in clear when others
+//! did so.
 
 use std::path::Path;
 
@@ -14,6 +15,10 @@ fn files_with(folder: &Path, needle: &str) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.file_name().is_some_and(|name| name == "index") {
+            // The one place where those who may read have plaintext.
+            continue;
+        }
         if path.is_dir() {
             found.extend(files_with(&path, needle));
         } else {
@@ -70,30 +75,52 @@ fn flagged(canary: &str, n: usize, (flags, params): &(Value, Value)) -> Submissi
         .extend(flags.as_object().unwrap().clone());
     Submission {
         record_type: "post".into(),
-        local_id: Some(format!("{canary}-{n}")),
+        local_id: Some(format!("flagged-{n}")),
         data,
         params: params.as_object().unwrap().clone(),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_private_record_is_refused_by_each_flag_and_no_byte_of_it_is_written() {
+async fn by_each_flag_a_record_is_sealed_or_refused_and_no_byte_of_it_is_written_in_clear() {
     let canary = "qW7-canary-never-written";
     let control = "zX9-canary-that-is-public";
     let node = node(&[]).await;
+    let (mut sealed, mut refused) = (0, 0);
     for (n, flags) in flags().iter().enumerate() {
-        let refused = node.publish(flagged(canary, n, flags)).await;
-        let Err(PublishError::Refused(refusal)) = refused else {
-            panic!("{flags:?} was published: {refused:?}");
-        };
-        assert_eq!(refusal.label(), "private", "{flags:?}");
-        assert!(refusal.to_string().contains("nothing of it was written"));
+        match node.publish(flagged(canary, n, flags)).await {
+            Ok(published) => {
+                assert!(published.encrypted, "{flags:?}");
+                assert_eq!(node.get(&published.did).await.unwrap(), None, "{flags:?}");
+                sealed += 1;
+            }
+            // `someone` is nobody that is known.
+            Err(PublishError::Private(error)) => {
+                let told = error.to_string();
+                let named = ["someone", "`a`"].iter().any(|name| told.contains(name));
+                assert!(named, "{flags:?}: {error}");
+                refused += 1;
+            }
+            Err(error) => panic!("{flags:?}: {error}"),
+        }
     }
+    assert!(
+        sealed >= 10 && refused >= 4,
+        "{sealed} sealed, {refused} refused"
+    );
     node.publish(submission(control, text(control)))
         .await
         .unwrap();
     node.indexed().await;
     assert_eq!(node.health().registry.total_records_registered, 1);
+    let query = oip_index::Query::of(oip_index::Condition::text(canary));
+    assert_eq!(node.search(query.clone()).await.unwrap().total, 0);
+    let access = oip_index::Access::Everything;
+    let all = node
+        .search(oip_index::Query { access, ..query })
+        .await
+        .unwrap();
+    assert_eq!(all.total, sealed);
     let dir = node.stop().await;
     assert_eq!(files_with(dir.path(), canary), [""; 0]);
     let public = files_with(dir.path(), control);
@@ -101,15 +128,31 @@ async fn a_private_record_is_refused_by_each_flag_and_no_byte_of_it_is_written()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_a_private_default_only_what_says_public_is_published() {
+async fn a_node_that_seals_nothing_refuses_what_asks_for_privacy() {
+    let node = node_with(&[], |config| {
+        config.private.sealing = oip_node::Sealing::Off;
+    })
+    .await;
+    let mut data = text("one");
+    data["accessControl"] = json!({"access_level": "private"});
+    let error = node.publish(submission("p", data)).await.unwrap_err();
+    assert!(
+        error.to_string().contains("GUN_ENABLE_ENCRYPTION"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_private_default_what_does_not_say_public_is_sealed() {
     let node = node_with(&[], |config| {
         config.privacy_default = PrivacyDefault::Private;
     })
     .await;
-    assert!(node.publish(submission("p", text("one"))).await.is_err());
+    let silent = node.publish(submission("p", text("one"))).await.unwrap();
+    assert!(silent.encrypted);
     let mut data = text("one");
     data["accessControl"] = json!({"access_level": "public"});
-    node.publish(submission("p", data)).await.unwrap();
+    assert!(!node.publish(submission("q", data)).await.unwrap().encrypted);
 }
 
 /// A record of a deployed node that asks for privacy and lies in clear.
@@ -146,7 +189,10 @@ async fn is_kept_without_its_texts(node: TestNode, did: &oip_record::Did, reason
     node.indexed().await;
     assert_eq!(node.found(did).await, None);
     assert_eq!(node.get(did).await.unwrap(), None);
-    let query = oip_index::Query::by_text("secret");
+    let query = oip_index::Query {
+        access: oip_index::Access::Everything,
+        ..oip_index::Query::of(oip_index::Condition::text("secret"))
+    };
     assert_eq!(node.search(query).await.unwrap().total, 0);
     let dir = node.stop().await;
     let row = store_of(&dir).quarantined(did.soul()).unwrap().unwrap();

@@ -42,9 +42,24 @@ impl NodeIdentity {
     /// The first 32 hex digits of SHA-256 over the `pub` text.
     #[must_use]
     pub fn node_id(&self) -> String {
-        let mut id = hex(digest(&SHA256, self.public.as_bytes()).as_ref());
+        Self::id_of(&self.public)
+    }
+
+    /// The id of a node with another `pub` text.
+    #[must_use]
+    pub fn id_of(public: &str) -> String {
+        let mut id = hex(digest(&SHA256, public.as_bytes()).as_ref());
         id.truncate(NODE_ID_DIGITS);
         id
+    }
+
+    /// The pair that signs in the node's user space. SEA's pairs have a half for agreeing on secrets
+    /// too; this one's is the same scalar, and is never used: encryption has a key of its own.
+    ///
+    /// # Errors
+    /// [`KeyError::Invalid`], which a pair that was made or read here never is.
+    pub fn sea_pair(&self) -> Result<gun::sea::KeyPair, KeyError> {
+        gun::sea::KeyPair::new(&self.private, &self.private).map_err(|_| KeyError::Invalid)
     }
 
     /// `{"pub":…,"priv":…}`, to be kept in a file of mode 0600.

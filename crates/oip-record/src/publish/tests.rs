@@ -244,7 +244,7 @@ fn each_refusal_says_what_is_wrong_and_the_cure() {
     );
     assert_eq!(
         with(json!({"basic": {}, "accessControl": {"access_level": "private"}})),
-        ("private", "the record asks for privacy by `accessControl.access_level`, and private records can't be published yet: nothing of it was written".into())
+        ("private", "the record asks for privacy by `accessControl.access_level`, and is never published in clear: nothing of it was written".into())
     );
     let params = json!({"access_level": "shared"})
         .as_object()

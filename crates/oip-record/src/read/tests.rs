@@ -275,18 +275,19 @@ fn links_in_a_circle_or_without_end_are_cut_off() {
 #[test]
 fn the_answer_of_a_deployed_relay_is_read() {
     let packed = json!({"data": {"basic": {"b": 1, "1": 2}}, "oip": {"ver": "0.8.0"}, "meta": {"#": "a:b/meta"}});
-    let raw = whole(from_relay_json(&packed).unwrap());
+    let raw = whole(from_relay_json(&packed, |_| None).unwrap());
     assert_eq!(
         raw.data_text.as_deref(),
         Some("{\"basic\":{\"1\":2,\"b\":1}}")
     );
     assert_eq!((raw.origin, raw.meta.len()), (TextOrigin::Rebuilt, 0));
-    let texts = whole(from_relay_json(&json!({"data": "{\"a\":1.0}", "oip": "{}"})).unwrap());
+    let texts = json!({"data": "{\"a\":1.0}", "oip": "{}"});
+    let texts = whole(from_relay_json(&texts, |_| None).unwrap());
     assert_eq!(
         (texts.data_text.as_deref(), texts.origin),
         (Some("{\"a\":1.0}"), TextOrigin::Stored)
     );
-    let linked = from_relay_json(&json!({"data": {"#": "a:b/data"}, "oip": {}}));
+    let linked = from_relay_json(&json!({"data": {"#": "a:b/data"}, "oip": {}}), |_| None);
     assert_eq!(
         linked,
         Ok(Candidate::NotYet {
@@ -294,6 +295,59 @@ fn the_answer_of_a_deployed_relay_is_read() {
         })
     );
     for other in [json!(null), json!({}), json!({"data": {}}), json!([1])] {
-        assert_eq!(from_relay_json(&other), Err(Reject::NotOip), "{other}");
+        let read = from_relay_json(&other, |_| None);
+        assert_eq!(read, Err(Reject::NotOip), "{other}");
     }
+}
+
+#[test]
+fn linked_nodes_that_a_relay_shows_one_by_one_make_a_whole_record() {
+    let link = |soul: &str| json!({"#": soul});
+    let record =
+        json!({"data": link("a:b/data"), "oip": link("a:b/oip"), "meta": link("a:b/meta")});
+    let shown = |soul: &Soul| match soul.as_str() {
+        "a:b/data" => Some(json!({"basic": link("a:b/data/basic")})),
+        "a:b/data/basic" => Some(json!({"name": "Nested", "tagItems": "[\"t\"]", "gone": null})),
+        "a:b/oip" => Some(json!({"ver": "0.8.0", "creator": link("a:b/oip/creator")})),
+        "a:b/oip/creator" => Some(json!({"publicKey": "PK"})),
+        _ => None,
+    };
+    let raw = whole(from_relay_json(&record, shown).unwrap());
+    assert_eq!(
+        raw.data_text.as_deref(),
+        Some("{\"basic\":{\"name\":\"Nested\",\"tagItems\":\"[\\\"t\\\"]\"}}")
+    );
+    assert_eq!(
+        raw.oip_text,
+        "{\"ver\":\"0.8.0\",\"creator\":{\"publicKey\":\"PK\"}}"
+    );
+    let without = |gone: &'static str| {
+        from_relay_json(&record, move |soul| {
+            shown(soul).filter(|_| soul.as_str() != gone)
+        })
+    };
+    for gone in ["a:b/data", "a:b/data/basic", "a:b/oip/creator"] {
+        let missing = vec![Soul::new(gone).unwrap()];
+        assert_eq!(without(gone), Ok(Candidate::NotYet { missing }));
+    }
+    let itself = json!({"data": link("a:b/data"), "oip": {}});
+    let round = from_relay_json(&itself, |_| Some(json!({"again": link("a:b/data")})));
+    assert_eq!(round, Err(Reject::NestedTooLarge));
+}
+
+#[test]
+fn the_index_form_is_read_back_to_the_texts_that_were_published() {
+    let graph = after_publish();
+    let raw = whole(read_in(&graph, "92d7138abcac:sig-1").unwrap());
+    let soul = Soul::new("92d7138abcac:sig-1").unwrap();
+    let accepted = accept(&soul, raw.clone(), SignaturePolicy::Require, NOW_MS).unwrap();
+    let mut document = accepted.document;
+    document["oip"]["syncedAt"] = json!("2026-01-20T10:00:00.000Z");
+    let read = from_document(&document).unwrap();
+    assert_eq!(read.data_text, raw.data_text);
+    assert_eq!(read.origin, TextOrigin::Rebuilt);
+    let again = accept(&soul, read, SignaturePolicy::Require, NOW_MS).unwrap();
+    assert_eq!(again.verification, Verification::Verified);
+    assert_eq!(again.order.at_ms, accepted.order.at_ms);
+    assert_eq!(from_document(&json!({"data": {}})), Err(Reject::NotOip));
 }

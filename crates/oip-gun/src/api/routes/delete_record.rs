@@ -68,7 +68,7 @@ pub(in super::super) struct DeleteAnswer {
     security((), ("admin_token" = []))
 )]
 pub(in super::super) async fn delete_record(
-    _: MayWrite,
+    MayWrite(owner): MayWrite,
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -89,7 +89,7 @@ pub(in super::super) async fn delete_record(
     let node = state.node.clone();
     let deleted = state
         .writes
-        .spawn(async move { node.delete(&did).await })
+        .spawn(async move { node.delete_as(&did, &owner).await })
         .await
         .map_err(|error| ApiError::internal("delete the record", &error))?
         .map_err(refused)?;

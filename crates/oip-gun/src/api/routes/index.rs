@@ -7,7 +7,7 @@ use oip_node::{IndexComparison, IndexReport};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::callers::MayWrite;
+use super::super::callers::MayOperate;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::parameters::Parameters;
 use super::super::state::ApiState;
@@ -52,7 +52,7 @@ pub(in super::super) async fn status(
     security((), ("admin_token" = []))
 )]
 pub(in super::super) async fn rebuild(
-    _: MayWrite,
+    _: MayOperate,
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
 ) -> Result<(StatusCode, Json<RebuildAnswer>), ApiError> {
@@ -81,7 +81,7 @@ pub(in super::super) async fn rebuild(
     security((), ("admin_token" = []))
 )]
 pub(in super::super) async fn verify(
-    _: MayWrite,
+    _: MayOperate,
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<IndexComparison>, ApiError> {

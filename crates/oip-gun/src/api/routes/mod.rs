@@ -1,10 +1,13 @@
 //! The routes, one file per resource.
 
+pub(super) mod access;
 pub(super) mod delete_record;
 pub(super) mod description;
+pub(super) mod explain;
 pub(super) mod gun_relay;
 pub(super) mod health;
 pub(super) mod index;
+pub(super) mod keys;
 pub(super) mod metrics;
 pub(super) mod new_record;
 pub(super) mod quarantine;

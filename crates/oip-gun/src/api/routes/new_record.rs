@@ -7,10 +7,10 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
-use oip_node::{PublishError, Published, Submission};
-use oip_record::json;
+use oip_node::{PrivateError, PublishError, Published, Submission};
 use oip_record::publish::Refusal;
 use oip_record::template::ShapeError;
+use oip_record::{Did, json};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -50,8 +50,9 @@ pub(in super::super) struct NewRecordAnswer {
 
 /// Publish a record
 ///
-/// The same `localId` again is a new version of the same record. A record that asks for privacy
-/// by any of its flags is refused: this version stores nothing but public records.
+/// The same `localId` again is a new version of the same record. A record that asks for privacy by any
+/// of its flags is sealed to this node and to everyone whom its access control names, or refused. A
+/// body of `{"data": {…}, "oip": {…}}` in the sealed form is taken as its maker sealed it.
 #[utoipa::path(
     post,
     path = "/api/records/newRecord",
@@ -75,7 +76,7 @@ pub(in super::super) struct NewRecordAnswer {
     security((), ("admin_token" = []))
 )]
 pub(in super::super) async fn new_record(
-    _: MayWrite,
+    MayWrite(owner): MayWrite,
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -104,6 +105,17 @@ pub(in super::super) async fn new_record(
         _ => Map::new(),
     };
     check_storage(&parameters, &in_body)?;
+    if let Some(sealed) = sealed_by_its_maker(&data) {
+        let (did, data, oip) = sealed?;
+        let node = state.node.clone();
+        let published = state
+            .writes
+            .spawn(async move { node.publish_sealed(&did, data, oip).await })
+            .await
+            .map_err(|error| ApiError::internal("publish the record", &error))?
+            .map_err(|error| not_written("publish the record", &error))?;
+        return Ok(Json(answer(published)));
+    }
     let submission = Submission {
         record_type: record_type.to_owned(),
         local_id: agreed(&parameters, &in_body, "localId")?.map(str::to_owned),
@@ -113,11 +125,32 @@ pub(in super::super) async fn new_record(
     let node = state.node.clone();
     let published = state
         .writes
-        .spawn(async move { node.publish(submission).await })
+        .spawn(async move { node.publish_as(submission, &owner).await })
         .await
         .map_err(|error| ApiError::internal("publish the record", &error))?
         .map_err(|error| not_written("publish the record", &error))?;
     Ok(Json(answer(published)))
+}
+
+/// A body that is a sealed record as it lies on the graph: its DID and texts.
+fn sealed_by_its_maker(body: &Value) -> Option<Result<(Did, String, String), ApiError>> {
+    let (data, oip) = (body.get("data")?, body.get("oip")?);
+    let parsed = |part: &Value| match part {
+        Value::String(text) => serde_json::from_str(text).ok(),
+        Value::Object(_) => Some(part.clone()),
+        _ => None,
+    };
+    let (form, said): (Value, Value) = (parsed(data)?, parsed(oip)?);
+    if !oip_record::SealedForm::is_claimed(&form) {
+        return None;
+    }
+    let text = |part: &Value| {
+        part.as_str()
+            .map_or_else(|| part.to_string(), str::to_owned)
+    };
+    let did = Did::parse(said["did"].as_str().unwrap_or_default())
+        .map_err(|error| ApiError::refused(StatusCode::BAD_REQUEST, error.label(), &error));
+    Some(did.map(|did| (did, text(data), text(oip))))
 }
 
 /// What the query says about access. Text that isn't JSON is taken as text.
@@ -136,7 +169,7 @@ fn answer(published: Published) -> NewRecordAnswer {
         storage: STORAGE,
         did: published.did.to_string(),
         soul: published.soul.to_string(),
-        encrypted: false,
+        encrypted: published.encrypted,
     }
 }
 
@@ -212,6 +245,16 @@ pub(super) fn not_written(action: &'static str, error: &PublishError) -> ApiErro
                 _ => StatusCode::BAD_REQUEST,
             };
             ApiError::refused(status, refusal.label(), refusal)
+        }
+        PublishError::Private(private) => {
+            let status = match **private {
+                PrivateError::Unknown(_) => StatusCode::NOT_FOUND,
+                PrivateError::NotOwner(_) | PrivateError::NotOurs(_) => StatusCode::FORBIDDEN,
+                PrivateError::NeedsToken(_) => StatusCode::UNAUTHORIZED,
+                PrivateError::NotNewer => StatusCode::CONFLICT,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            ApiError::refused(status, private.label(), private)
         }
         PublishError::Busy => ApiError::busy(error.to_string()),
         _ => ApiError::internal(action, error),

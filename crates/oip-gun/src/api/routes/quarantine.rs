@@ -9,7 +9,7 @@ use oip_record::Did;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::callers::MayWrite;
+use super::super::callers::MayOperate;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::parameters::{Parameters, number, shown};
 use super::super::state::ApiState;
@@ -104,7 +104,7 @@ impl Quarantined {
     security((), ("admin_token" = []))
 )]
 pub(in super::super) async fn list(
-    _: MayWrite,
+    _: MayOperate,
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<QuarantineAnswer>, ApiError> {
@@ -167,7 +167,7 @@ pub(in super::super) async fn list(
     security((), ("admin_token" = []))
 )]
 pub(in super::super) async fn replay(
-    _: MayWrite,
+    _: MayOperate,
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<QuarantineReplay>, ApiError> {

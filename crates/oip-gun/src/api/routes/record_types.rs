@@ -5,6 +5,7 @@ use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::callers::Reader;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::parameters::Parameters;
 use super::super::state::ApiState;
@@ -38,13 +39,15 @@ pub(in super::super) struct TypeCount {
     )
 )]
 pub(in super::super) async fn record_types(
+    reader: Reader,
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<RecordTypesAnswer>, ApiError> {
     Parameters::read(query.as_deref(), &[])?;
+    let access = reader.access(&state).await;
     let (types, total_records) = state
         .node
-        .record_types()
+        .record_types(&access)
         .await
         .map_err(|error| ApiError::internal("count the records", &error))?;
     Ok(Json(RecordTypesAnswer {

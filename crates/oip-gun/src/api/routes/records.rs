@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use oip_index::query::RESULT_WINDOW_MAX;
-use oip_index::{FacetCounts, Fragment, Fragments, Hit, IndexError, Query};
+use oip_index::{Access, FacetCounts, Fragment, Fragments, Hit, IndexError, Query};
 use oip_node::ReadError;
 use oip_record::Did;
 use serde::Serialize;
@@ -137,14 +137,18 @@ pub(in super::super) async fn records(
 ) -> Result<Json<RecordsAnswer>, ApiError> {
     let parameters = Parameters::read(query.as_deref(), KNOWN)?;
     let page = number(&parameters, "page", 1, 1..=RESULT_WINDOW_MAX)?;
-    let asked = asked::understand(&parameters, page)?;
+    let mut asked = asked::understand(&parameters, page)?;
+    // A part of the query itself: what he may not read does not exist for it.
+    asked.query.access = reader.access(&state).await;
     let limit = asked.query.limit;
     let (with_facets, with_highlights) = (
         !asked.query.facets.is_empty(),
         asked.query.highlight.is_some(),
     );
+    let access = asked.query.access.clone();
     let found = find(&state, asked, page).await?;
     let everything = Query {
+        access,
         limit: 0,
         ..Query::default()
     };
@@ -167,8 +171,8 @@ pub(in super::super) async fn records(
         highlights: with_highlights.then(|| found.hits.iter().map(highlights_of).collect()),
         records: found.hits.into_iter().map(|hit| hit.document).collect(),
         auth: Auth {
-            authenticated: reader == Reader::Admin,
-            user: Value::Null,
+            authenticated: reader != Reader::Anonymous,
+            user: reader.shown(),
         },
     }))
 }
@@ -226,7 +230,7 @@ fn escape(html: &mut String, text: &str) {
 
 async fn find(state: &ApiState, asked: Asked, page: usize) -> Result<oip_index::Page, ApiError> {
     match asked.stored {
-        Some(filters) => by_did(state, &filters, page).await,
+        Some(filters) => by_did(state, &filters, &asked.query.access, page).await,
         None => search(state, asked.query).await,
     }
 }
@@ -235,12 +239,13 @@ async fn find(state: &ApiState, asked: Asked, page: usize) -> Result<oip_index::
 async fn by_did(
     state: &ApiState,
     filters: &StoreFilters,
+    access: &Access,
     page: usize,
 ) -> Result<oip_index::Page, ApiError> {
     let did = parse_did(&filters.did)?;
     let found = state
         .node
-        .get(&did)
+        .get_as(&did, access)
         .await
         .map_err(|error| ApiError::internal("read the record", &error))?;
     let fits = |document: &Value, pointer: &str, wanted: &Option<String>| {

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
-use super::super::callers::MayWrite;
+use super::super::callers::MayOperate;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::parameters::Parameters;
 use super::super::state::ApiState;
@@ -42,7 +42,7 @@ pub(in super::super) struct SyncAnswer {
     security((), ("admin_token" = []))
 )]
 pub(in super::super) async fn force(
-    _: MayWrite,
+    _: MayOperate,
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<SyncAnswer>, ApiError> {

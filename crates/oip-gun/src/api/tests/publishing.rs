@@ -216,7 +216,7 @@ async fn records_are_refused_with_reason_and_cure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_asks_for_privacy_is_refused_and_leaves_nothing() {
+async fn without_a_token_a_record_that_asks_for_privacy_is_refused_and_leaves_nothing() {
     let api = Api::start().await;
     let cases = [
         (
@@ -242,21 +242,21 @@ async fn a_record_that_asks_for_privacy_is_refused_and_leaves_nothing() {
         let path = format!("{PATH}&localId=secret{query}");
         let answer = api.post(&path, record.to_string()).await;
         let (status, reason, message) = answer.refusal();
-        assert_eq!((status, reason), (400, "private"), "{query} {record}");
-        assert!(message.ends_with("nothing of it was written"), "{message}");
+        assert_eq!((status, reason), (401, "token-missing"), "{query} {record}");
+        assert!(message.contains("send the admin token"), "{message}");
     }
     let everything = api.get("/api/records").await;
     assert_eq!(everything.body["totalRecords"], json!(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_whose_default_is_private_refuses_what_says_nothing() {
+async fn on_a_node_whose_default_is_private_what_says_nothing_needs_a_token() {
     let api = Api::start_with(LocalWriting::Open, |config| {
         config.privacy_default = PrivacyDefault::Private;
     })
     .await;
     let answer = api.post(PATH, post("No word on access").to_string()).await;
-    assert_eq!(answer.refusal().1, "private");
+    assert_eq!(answer.refusal().1, "token-missing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,374 @@
+//! `oip-gun migrate elasticsearch URL`: the index of a deployed node, while it runs, into the data folder of
+//! a node that does not.
+//!
+//! Scrolls to the end, whatever the number of records: what is read is a snapshot of the index as it
+//! was at the start. Knows the three calls that takes, which Elasticsearch since 7 and OpenSearch share.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use oip_node::migrate::backup::{Import, ImportError, Report};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use url::Url;
+
+use super::backup::describe;
+use crate::cli::output::{self, Output};
+use crate::settings::{Flags, Layers, Setting, Settings};
+
+/// Documents of one page; deployed indexes hold chat sessions of a megabyte.
+const PAGE: usize = 200;
+
+/// How long the server keeps the snapshot between two pages.
+const KEPT: &str = "5m";
+
+/// Documents that wait to be taken.
+const WAITING_MAX: usize = 2 * PAGE;
+
+/// The longest one page may take to come.
+const PAGE_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(120);
+
+const EXAMPLES: &str = "\
+Examples:
+  oip-gun migrate elasticsearch http://localhost:9200 --dry-run
+  oip-gun migrate elasticsearch http://localhost:9200
+  oip-gun migrate elasticsearch https://es.example:9200 --index records --json
+
+Name and password are taken from ELASTICCLIENTUSERNAME and ELASTICCLIENTPASSWORD, as deployed nodes take
+them. The index is only read. Importing again changes nothing.";
+
+/// Import records from a deployed node's Elasticsearch or OpenSearch index
+///
+/// Scrolls through the whole index. Every record is verified, keeps its id, time and signature, and is
+/// announced in the registry. Records on a chain are passed over.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ElasticsearchArgs {
+    /// Address of the server
+    url: String,
+    /// The index
+    #[arg(long, default_value = "records")]
+    index: String,
+    /// Read, verify and report, and store nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Settings file of the node [env: OIP_GUN_CONFIG]
+    #[arg(long, value_name = "FILE", help_heading = "Which node")]
+    config: Option<PathBuf>,
+    /// Data folder of the node, made if it isn't there [env: OIP_GUN_DATA_DIR]
+    #[arg(long, value_name = "DIR", help_heading = "Which node")]
+    data_dir: Option<String>,
+}
+
+pub(super) async fn run(args: ElasticsearchArgs, output: Output) -> anyhow::Result<ExitCode> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let credentials = variable("ELASTICCLIENTUSERNAME")
+        .map(|name| (name, variable("ELASTICCLIENTPASSWORD").unwrap_or_default()));
+    let scroll = Scroll::new(&args.url, &args.index, credentials)?;
+    let dry_run = args.dry_run;
+    let node = settings(args)?.node;
+    let import = tokio::task::spawn_blocking(move || match dry_run {
+        true => Ok(Import::dry_run(&node)),
+        false => Import::start(&node),
+    });
+    let import = import.await.context("the import was lost")??;
+    let bar = progress_bar(output);
+    let report = import_all(&scroll, import, &bar).await;
+    bar.finish_and_clear();
+    let report = report?;
+    match output {
+        Output::Json => output::json(&report)?,
+        Output::Text => output::line(&describe(&report))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes every document of the index. When reading fails, what was read by then is stored all the same.
+async fn import_all(
+    scroll: &Scroll,
+    mut import: Import,
+    bar: &ProgressBar,
+) -> anyhow::Result<Report> {
+    let (documents, mut waiting) = mpsc::channel::<Value>(WAITING_MAX);
+    let taking = tokio::task::spawn_blocking(move || -> Result<Report, ImportError> {
+        while let Some(document) = waiting.blocking_recv() {
+            import.take(document)?;
+        }
+        import.finish()
+    });
+    let read = scroll.read_all(&documents, bar).await;
+    drop(documents);
+    let report = taking.await.context("the import was lost")??;
+    read.with_context(|| {
+        format!(
+            "failed to read the index to its end; {} records were taken, importing again goes on",
+            report.taken
+        )
+    })?;
+    Ok(report)
+}
+
+/// The way through one index.
+struct Scroll {
+    http: reqwest::Client,
+    base: Url,
+    index: String,
+    credentials: Option<(String, String)>,
+}
+
+impl Scroll {
+    fn new(url: &str, index: &str, credentials: Option<(String, String)>) -> anyhow::Result<Self> {
+        let base = Url::parse(url)
+            .ok()
+            .filter(|base| matches!(base.scheme(), "http" | "https") && base.host().is_some());
+        let Some(base) = base else {
+            bail!(
+                "{url:?} is not the address of a search server: give one such as http://localhost:9200"
+            );
+        };
+        if !base.username().is_empty() || base.password().is_some() {
+            bail!(
+                "the address holds a name or password: set ELASTICCLIENTUSERNAME and ELASTICCLIENTPASSWORD instead"
+            );
+        }
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(PAGE_TIME_MAX);
+        let http = if crate::client::is_loopback(&base) {
+            http.no_proxy()
+        } else {
+            http
+        };
+        Ok(Self {
+            http: http.build()?,
+            base,
+            index: index.to_owned(),
+            credentials,
+        })
+    }
+
+    async fn read_all(
+        &self,
+        documents: &mpsc::Sender<Value>,
+        bar: &ProgressBar,
+    ) -> anyhow::Result<()> {
+        let first = json!({"size": PAGE, "sort": ["_doc"], "query": {"match_all": {}}});
+        let path = [self.index.as_str(), "_search"];
+        let mut page = self.post(&path, Some(KEPT), &first).await?;
+        let total = &page["hits"]["total"];
+        // A number before version 7, an object since.
+        if let Some(total) = total["value"].as_u64().or(total.as_u64()) {
+            bar.set_length(total);
+        }
+        loop {
+            let Value::Array(hits) = page["hits"]["hits"].take() else {
+                bail!(
+                    "the server's answer holds no `hits`: is {} a search server?",
+                    self.base
+                );
+            };
+            if hits.is_empty() {
+                break;
+            }
+            for hit in hits {
+                bar.inc(1);
+                if documents.send(hit).await.is_err() {
+                    // The import has ended, with an error of its own.
+                    return Ok(());
+                }
+            }
+            let next = json!({"scroll": KEPT, "scroll_id": page["_scroll_id"]});
+            page = self.post(&["_search", "scroll"], None, &next).await?;
+        }
+        Ok(())
+    }
+
+    async fn post(
+        &self,
+        path: &[&str],
+        scroll: Option<&str>,
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| anyhow::anyhow!("{} has no path", self.base))?
+            .pop_if_empty()
+            .extend(path);
+        if let Some(scroll) = scroll {
+            url.query_pairs_mut().append_pair("scroll", scroll);
+        }
+        let mut request = self.http.post(url).json(body);
+        if let Some((name, password)) = &self.credentials {
+            request = request.basic_auth(name, Some(password));
+        }
+        let response = request
+            .send()
+            .await
+            .with_context(|| format!("no search server answers at {}", self.base))?;
+        let status = response.status();
+        let text = response.text().await.context("the answer broke off")?;
+        if !status.is_success() {
+            let said: String = text.chars().take(200).collect();
+            bail!(
+                "the server answered HTTP {}: {}",
+                status.as_u16(),
+                output::printable(&said)
+            );
+        }
+        serde_json::from_str(&text).context("the server's answer is no JSON")
+    }
+}
+
+fn settings(args: ElasticsearchArgs) -> anyhow::Result<Settings> {
+    let data_dir = args.data_dir.map(|data_dir| (Setting::DataDir, data_dir));
+    let flags = Flags {
+        config: args.config,
+        values: data_dir.into_iter().collect(),
+    };
+    let layers = Layers::collect(flags, &|name| std::env::var(name).ok())?;
+    Ok(Settings::interpret(layers)?)
+}
+
+fn progress_bar(output: Output) -> ProgressBar {
+    if !std::io::stderr().is_terminal() || output == Output::Json {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    // The template is a constant; were it faulty, the default bar would do.
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} records  {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::extract::{Query, State};
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use axum::{Json, Router};
+
+    use super::*;
+
+    /// The calls of a scroll as the servers document them; the servers themselves are the matter of
+    /// tests that have one.
+    #[derive(Clone)]
+    struct Server {
+        documents: Arc<Vec<Value>>,
+        /// The page before which it fails once.
+        fails_at: Arc<Mutex<Option<usize>>>,
+    }
+
+    impl Server {
+        fn page(&self, number: usize) -> Result<Json<Value>, StatusCode> {
+            let mut fails_at = self.fails_at.lock().unwrap();
+            if *fails_at == Some(number) {
+                *fails_at = None;
+                return Err(StatusCode::SERVICE_UNAVAILABLE);
+            }
+            let hits: Vec<Value> = self
+                .documents
+                .iter()
+                .skip(number * PAGE)
+                .take(PAGE)
+                .cloned()
+                .collect();
+            let total = json!({"value": self.documents.len(), "relation": "eq"});
+            let id = format!("page-{}", number + 1);
+            Ok(Json(
+                json!({"_scroll_id": id, "hits": {"total": total, "hits": hits}}),
+            ))
+        }
+    }
+
+    async fn search(
+        State(server): State<Server>,
+        Query(query): Query<Vec<(String, String)>>,
+        Json(body): Json<Value>,
+    ) -> Result<Json<Value>, StatusCode> {
+        assert_eq!(query, [("scroll".to_owned(), KEPT.to_owned())]);
+        assert_eq!(body["size"], PAGE);
+        server.page(0)
+    }
+
+    async fn next(
+        State(server): State<Server>,
+        Json(body): Json<Value>,
+    ) -> Result<Json<Value>, StatusCode> {
+        let id = body["scroll_id"].as_str().unwrap();
+        server.page(id.trim_start_matches("page-").parse().unwrap())
+    }
+
+    async fn start(documents: Vec<Value>, fails_at: Option<usize>) -> String {
+        let server = Server {
+            documents: Arc::new(documents),
+            fails_at: Arc::new(Mutex::new(fails_at)),
+        };
+        let router = Router::new()
+            .route("/records/_search", post(search))
+            .route("/_search/scroll", post(next))
+            .with_state(server);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
+    }
+
+    /// Unsigned records of one key in the index form.
+    fn hits(count: usize) -> Vec<Value> {
+        let key = oip_record::CreatorKey::ed25519([5; 32]).unwrap();
+        let creator = key.creator();
+        let creator = json!({"didAddress": creator.did_address, "publicKey": creator.public_key});
+        (0..count)
+            .map(|n| {
+                let did = format!("did:gun:{}:r{n}", key.soul_prefix());
+                let oip = json!({
+                    "did": did, "recordType": "post", "ver": "0.8.0", "creator": creator,
+                    "indexedAt": "2026-01-20T10:00:00.000Z", "storage": "gun",
+                });
+                let data = json!({"basic": {"name": format!("record {n}"), "tagItems": ["a"]}});
+                json!({"_id": did, "_source": {"data": data, "oip": oip}})
+            })
+            .collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_index_is_scrolled_to_its_end_and_again_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = oip_node::NodeConfig::new(folder.path().to_owned());
+        let count = 2 * PAGE + 50;
+        let url = start(hits(count), Some(1)).await;
+        let scroll = Scroll::new(&url, "records", None).unwrap();
+        let bar = ProgressBar::hidden();
+        let looked = import_all(&scroll, Import::dry_run(&config), &bar).await;
+        // The first time the server fails in the middle.
+        assert!(format!("{:#}", looked.unwrap_err()).contains("HTTP 503"));
+        let import = Import::start(&config).unwrap();
+        let report = import_all(&scroll, import, &bar).await.unwrap();
+        assert_eq!(
+            (report.found, report.taken),
+            (count as u64, count as u64),
+            "{report:?}"
+        );
+        let import = Import::start(&config).unwrap();
+        let report = import_all(&scroll, import, &bar).await.unwrap();
+        assert_eq!((report.taken, report.known), (0, count as u64));
+    }
+
+    #[test]
+    fn an_address_that_can_not_work_names_its_cure() {
+        for (url, part) in [
+            ("localhost:9200", "give one such as"),
+            ("http://me:secret@es.example", "ELASTICCLIENTUSERNAME"),
+        ] {
+            let error = Scroll::new(url, "records", None).err().unwrap().to_string();
+            assert!(error.contains(part) && !error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,613 @@
+//! The index on a server: one that feeds it, any number that search.
+//!
+//! Nothing is asked of the server before the first use, so that a node starts, publishes and syncs while
+//! it is down. Whatever is found out about it is forgotten after a failure and found out again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::admit::admit;
+use crate::condition::Condition;
+use crate::error::IndexError;
+use crate::field::FieldPath;
+use crate::index::{
+    Applied, Holding, Index, IndexOp, IndexStatus, Page, Readers, Rebuild, RefusalReason, Refused,
+    Version,
+};
+use crate::query::{Access, Direction, Position, Query, SortKey};
+use crate::templates::Templates;
+
+use super::bulk::{self, Item, Pace, Target};
+use super::envelope::{self, Layout};
+use super::error::{ElasticError, failed};
+use super::generations::{Generation, Place, id};
+use super::hits;
+use super::mapping;
+use super::rebuild::ElasticRebuild;
+use super::server::{Patience, Request, Server};
+use super::settings::ElasticSettings;
+use super::shape::{Shapes, shaped};
+use super::translate::Speaker;
+use super::version;
+
+/// Time between two refreshes that we ask for: each makes a part of the index that has to be merged.
+const REFRESH_PAUSE: Duration = Duration::from_millis(50);
+
+/// Operations of a batch up to which it is refreshed at once: records as they come. What is more is
+/// a backlog, which is refreshed when somebody looks, and by the index's own interval.
+const FRESH_OPS_MAX: usize = 200;
+
+/// The deepest hit that indexes of other programs give by its number.
+const GUESSED_WINDOW: usize = 10_000;
+
+/// Documents that are looked up and removed at once.
+const CLEAR_PAGE: usize = 1_000;
+
+/// A search index on an Elasticsearch or OpenSearch server.
+pub struct ElasticIndex {
+    /// In an [`Arc`], because a rebuild outlives the call that began it.
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    settings: ElasticSettings,
+    templates: Arc<Templates>,
+    shapes: Shapes,
+    pub(super) server: Server,
+    /// What is in force, once it has been found out.
+    present: Mutex<Option<Arc<Generation>>>,
+    /// `elasticsearch 8.17.0`, once it has been found out.
+    flavour: Mutex<Option<String>>,
+    pace: Mutex<Pace>,
+    freshness: Freshness,
+    trouble: Mutex<Option<String>>,
+    /// Private documents that the server is not to have.
+    kept_out: AtomicU64,
+}
+
+/// What was written and what of it can be found.
+#[derive(Default)]
+struct Freshness {
+    written: AtomicU64,
+    /// How much of `written` the refreshes so far cover, and when the last one began.
+    refreshed: Mutex<(u64, Option<Instant>)>,
+}
+
+impl ElasticIndex {
+    /// An index on the server that the settings name. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    /// Settings that can't be used: a file of certificates that holds none.
+    pub fn new(settings: ElasticSettings, templates: Arc<Templates>) -> Result<Self, IndexError> {
+        let server = Server::new(&settings).map_err(failed("set up the client"))?;
+        let shapes = Shapes::of(&templates);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                settings,
+                templates,
+                shapes,
+                server,
+                present: Mutex::default(),
+                flavour: Mutex::default(),
+                pace: Mutex::default(),
+                freshness: Freshness::default(),
+                trouble: Mutex::default(),
+                kept_out: AtomicU64::new(0),
+            }),
+        })
+    }
+}
+
+/// Threads of ours don't panic while they hold these locks; what they guard is whole at any time.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Inner {
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            server: &self.server,
+            settings: &self.settings,
+            templates: &self.templates,
+        }
+    }
+
+    /// For writing: the indexer waits, which tries again by itself.
+    pub(super) fn patience(&self) -> Patience {
+        Patience(self.settings.patience)
+    }
+
+    fn speaker(&self, layout: Layout) -> Speaker<'_> {
+        Speaker {
+            layout,
+            templates: &self.templates,
+            owner: &self.settings.owner,
+        }
+    }
+
+    /// The index in force.
+    pub(super) async fn present(
+        &self,
+        patience: Patience,
+    ) -> Result<Arc<Generation>, ElasticError> {
+        if let Some(present) = locked(&self.present).clone() {
+            return Ok(present);
+        }
+        let flavour = self.place().flavour(patience).await?;
+        let found = Arc::new(self.place().open(patience).await?);
+        tracing::info!(server = %flavour, index = %found.concrete, layout = ?found.layout, "search server found");
+        *locked(&self.flavour) = Some(flavour);
+        *locked(&self.present) = Some(Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Another index may be in force now: it is found out at the next use.
+    pub(super) fn forget(&self) {
+        *locked(&self.present) = None;
+    }
+
+    /// Notes how an operation went, for status, and forgets what a failure puts in doubt.
+    fn noted<T>(&self, outcome: Result<T, ElasticError>) -> Result<T, ElasticError> {
+        match &outcome {
+            Ok(_) => *locked(&self.trouble) = None,
+            Err(error) => {
+                *locked(&self.trouble) = Some(format!("failed to {}", error.told()));
+                *locked(&self.present) = None;
+            }
+        }
+        outcome
+    }
+
+    /// Runs an operation on the index in force, once more where that is gone meanwhile.
+    fn on_present<T, F>(&self, patience: Patience, operation: F) -> Result<T, ElasticError>
+    where
+        F: AsyncFn(&Generation) -> Result<T, ElasticError>,
+    {
+        let once = async || {
+            let present = self.present(patience).await?;
+            operation(&present).await
+        };
+        self.server.wait(async {
+            match self.noted(once().await) {
+                Err(ElasticError::Lost { .. }) => self.noted(once().await),
+                outcome => outcome,
+            }
+        })
+    }
+
+    /// Writes a batch and then the position.
+    pub(super) async fn write(
+        &self,
+        generation: &Generation,
+        batch: &[IndexOp],
+        cursor: u64,
+    ) -> Result<Applied, ElasticError> {
+        let mut refused = Vec::new();
+        let items = self.items(generation.layout, batch, &mut refused);
+        let target = Target {
+            index: &generation.name,
+            must_be_alias: generation.is_alias(),
+        };
+        let mut pace = *locked(&self.pace);
+        let written = bulk::write(&self.server, target, &mut pace, items, self.patience()).await;
+        *locked(&self.pace) = pace;
+        refused.extend(
+            written?
+                .into_iter()
+                .map(|(at, reason)| (at, RefusalReason::Backend(reason))),
+        );
+        self.place()
+            .set_position(generation, cursor, self.patience())
+            .await?;
+        refused.sort_by_key(|(at, _)| *at);
+        let named = |(at, reason): (usize, RefusalReason)| {
+            let did = batch.get(at)?.did().to_owned();
+            Some(Refused { did, reason })
+        };
+        Ok(Applied {
+            refused: refused.into_iter().filter_map(named).collect(),
+        })
+    }
+
+    /// The lines of a batch. Of several operations on one document only the last counts, because
+    /// documents of one batch are written in any order.
+    fn items(
+        &self,
+        layout: Layout,
+        batch: &[IndexOp],
+        refused: &mut Vec<(usize, RefusalReason)>,
+    ) -> Vec<Item> {
+        let mut last: HashMap<&str, Item> = HashMap::with_capacity(batch.len());
+        for (at, op) in batch.iter().enumerate() {
+            match self.lines(layout, op) {
+                Ok(lines) => {
+                    last.insert(op.did(), Item { at, lines });
+                }
+                Err(reason) => refused.push((at, reason)),
+            }
+        }
+        let mut items: Vec<Item> = last.into_values().collect();
+        items.sort_by_key(|item| item.at);
+        items
+    }
+
+    fn lines(&self, layout: Layout, op: &IndexOp) -> Result<Arc<[u8]>, RefusalReason> {
+        let whole = admit(op)?;
+        let owner = &self.settings.owner;
+        let (version, body) = match op {
+            IndexOp::Upsert {
+                did,
+                document,
+                envelope,
+            } if self.may_go(&envelope.readers) => {
+                let shaped = shaped(&self.shapes, document);
+                let kept = shaped.whole.and(whole);
+                let ours = envelope::of_document(
+                    layout,
+                    &self.templates,
+                    owner,
+                    did,
+                    document,
+                    envelope,
+                    kept,
+                );
+                let mut members = shaped.members;
+                members.insert(envelope::MEMBER.to_owned(), ours);
+                (&envelope.version, Value::Object(members))
+            }
+            // A record that has become private must not stay there as it was.
+            IndexOp::Upsert { did, envelope, .. } => {
+                self.kept_out.fetch_add(1, Ordering::Relaxed);
+                let version = &envelope.version;
+                (version, tombstone(owner, did, version))
+            }
+            IndexOp::Delete { did, version } => (version, tombstone(owner, did, version)),
+        };
+        let action = json!({"index": {
+            "_id": id(op.did()),
+            "version": version::number(version),
+            "version_type": "external_gte",
+        }});
+        Ok(format!("{action}\n{body}\n").into_bytes().into())
+    }
+
+    fn may_go(&self, readers: &Readers) -> bool {
+        *readers == Readers::Public || self.settings.private_kept_out().is_none()
+    }
+
+    /// Makes what was written before this call searchable, unless it is.
+    async fn freshen(
+        &self,
+        generation: &Generation,
+        patience: Patience,
+    ) -> Result<(), ElasticError> {
+        let wanted = self.freshness.written.load(Ordering::Acquire);
+        loop {
+            let since = {
+                let mut refreshed = locked(&self.freshness.refreshed);
+                if refreshed.0 >= wanted {
+                    return Ok(());
+                }
+                match refreshed.1.map(|at| at.elapsed()) {
+                    Some(since) if since < REFRESH_PAUSE => Some(since),
+                    _ => {
+                        refreshed.1 = Some(Instant::now());
+                        None
+                    }
+                }
+            };
+            if let Some(since) = since {
+                tokio::time::sleep(REFRESH_PAUSE.saturating_sub(since)).await;
+                continue;
+            }
+            // What is written while the refresh runs may or may not be in it.
+            let covers = self.freshness.written.load(Ordering::Acquire);
+            self.place().refresh(&generation.name, patience).await?;
+            let mut refreshed = locked(&self.freshness.refreshed);
+            refreshed.0 = refreshed.0.max(covers);
+        }
+    }
+
+    async fn ask(
+        &self,
+        generation: &Generation,
+        route: &str,
+        body: &Value,
+    ) -> Result<Value, ElasticError> {
+        let path = format!("/{}/{route}", generation.name);
+        let request = Request {
+            method: Method::POST,
+            path: &path,
+            body: Some(body.to_string().into_bytes().into()),
+            what: "search",
+        };
+        self.server.json(&request, Patience::SEARCH).await
+    }
+
+    async fn find(&self, generation: &Generation, query: &Query) -> Result<Value, IndexError> {
+        let speaker = self.speaker(generation.layout);
+        let mut body = json!({
+            "query": speaker.query(query)?,
+            "sort": speaker.sort(query)?,
+            "size": match query.limit { 0 => 0, limit => limit + 1 },
+            // The whole source, though the envelope is longer than the document: servers that filter it
+            // change the order of members.
+            "track_total_hits": true,
+        });
+        if !query.facets.is_empty() {
+            body["aggs"] = speaker.facets(&query.facets);
+        }
+        match &query.position {
+            Position::After(cursor) => {
+                body["search_after"] = Value::from(speaker.after(cursor, query));
+            }
+            Position::Offset(offset) => {
+                let deep = generation.layout == Layout::Guessed
+                    && offset + query.limit + 1 > GUESSED_WINDOW;
+                match deep {
+                    false => body["from"] = json!(offset),
+                    true => match self.place_at(generation, &body, *offset).await? {
+                        Some(place) => body["search_after"] = place,
+                        // Past the end: only totals.
+                        None => body["size"] = json!(0),
+                    },
+                }
+            }
+        }
+        let route = "_search?allow_partial_search_results=false";
+        self.ask(generation, route, &body)
+            .await
+            .map_err(failed("search"))
+    }
+
+    /// The place after so many hits, walked to in steps that any index takes.
+    async fn place_at(
+        &self,
+        generation: &Generation,
+        search: &Value,
+        offset: usize,
+    ) -> Result<Option<Value>, IndexError> {
+        let mut body = json!({"query": search["query"], "sort": search["sort"], "_source": false});
+        let mut left = offset;
+        while left > 0 {
+            let step = left.min(GUESSED_WINDOW);
+            body["size"] = json!(step);
+            let route = "_search?allow_partial_search_results=false&filter_path=hits.hits.sort";
+            let answer = self
+                .ask(generation, route, &body)
+                .await
+                .map_err(failed("search"))?;
+            let found = answer["hits"]["hits"].as_array();
+            match found.and_then(|hits| hits.get(step - 1)) {
+                Some(hit) => body["search_after"] = hit["sort"].clone(),
+                None => return Ok(None),
+            }
+            left -= step;
+        }
+        Ok(Some(body["search_after"].take()))
+    }
+
+    /// Runs a search on what is in force, everything that was written included.
+    fn searched(&self, query: &Query) -> Result<Value, IndexError> {
+        // The inner result is the query's fault, the outer one the server's.
+        let found = self.on_present(Patience::SEARCH, async |present| {
+            self.freshen(present, Patience::SEARCH).await?;
+            match self.find(present, query).await {
+                Err(IndexError::Backend { source, action }) => {
+                    match source.downcast::<ElasticError>() {
+                        Ok(error) => Err(*error),
+                        Err(source) => Ok(Err(IndexError::Backend { source, action })),
+                    }
+                }
+                outcome => Ok(outcome),
+            }
+        });
+        found.map_err(failed("search"))?
+    }
+}
+
+fn tombstone(owner: &str, did: &str, version: &Version) -> Value {
+    json!({envelope::MEMBER: envelope::of_tombstone(owner, did, version)})
+}
+
+impl Index for ElasticIndex {
+    /// The batch is not one step on a server: a failure may leave a part of it there, which is
+    /// written again with the rest.
+    fn apply(&self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
+        let inner = &self.inner;
+        let outcome = inner.server.wait(async {
+            let present = inner.present(inner.patience()).await?;
+            let applied = inner.write(&present, batch, cursor).await?;
+            inner.freshness.written.fetch_add(1, Ordering::AcqRel);
+            if batch.len() <= FRESH_OPS_MAX {
+                inner.freshen(&present, inner.patience()).await?;
+            }
+            Ok(applied)
+        });
+        inner.noted(outcome).map_err(failed("write a batch"))
+    }
+
+    fn cursor(&self) -> Result<u64, IndexError> {
+        let inner = &self.inner;
+        let position = inner.on_present(Patience::SEARCH, async |present| {
+            inner.place().position(present, Patience::SEARCH).await
+        });
+        position.map_err(failed("read the position"))
+    }
+
+    fn search(&self, query: &Query) -> Result<Page, IndexError> {
+        query.check()?;
+        let mut answer = self.inner.searched(query)?;
+        hits::page(query, &self.inner.templates, &mut answer)
+    }
+
+    fn count(&self, query: &Query) -> Result<u64, IndexError> {
+        let counted = Query {
+            limit: 0,
+            position: Position::Offset(0),
+            facets: Vec::new(),
+            ..query.clone()
+        };
+        query.check()?;
+        hits::total(&self.inner.searched(&counted)?)
+    }
+
+    fn holdings(&self, after: Option<&str>, limit: usize) -> Result<Vec<Holding>, IndexError> {
+        let inner = &self.inner;
+        let query = Query {
+            access: Access::Everything,
+            sort: vec![SortKey::field(FieldPath::did(), Direction::Ascending)],
+            ..Query::of(Condition::Everything)
+        };
+        let found = inner.on_present(Patience::SEARCH, async |present| {
+            inner.freshen(present, Patience::SEARCH).await?;
+            let speaker = inner.speaker(present.layout);
+            let of_ours = |error: crate::error::QueryError| ElasticError::Malformed {
+                what: "list what the index holds",
+                reason: error.to_string(),
+            };
+            let fields = ["did", "version", "by.oip/recordType"];
+            let mut body = json!({
+                "query": speaker.query(&query).map_err(of_ours)?,
+                "sort": speaker.sort(&query).map_err(of_ours)?,
+                "size": limit,
+                "_source": fields.map(|field| format!("{}.{field}", envelope::MEMBER)),
+            });
+            if let Some(after) = after {
+                let place = envelope::shown(present.layout, after);
+                body["search_after"] = json!([place, place]);
+            }
+            inner
+                .ask(present, "_search?allow_partial_search_results=false", &body)
+                .await
+        });
+        let answer = found.map_err(failed("list what the index holds"))?;
+        let hits = answer["hits"]["hits"].as_array();
+        Ok(hits.into_iter().flatten().map(hits::holding).collect())
+    }
+
+    fn status(&self) -> IndexStatus {
+        let inner = &self.inner;
+        let flavour = locked(&inner.flavour).clone();
+        let present = locked(&inner.present).clone();
+        let wanted = mapping::version(&inner.templates);
+        let trouble = locked(&inner.trouble).clone();
+        let kept_out = match inner.kept_out.load(Ordering::Relaxed) {
+            0 => None,
+            _ => inner.settings.private_kept_out().map(str::to_owned),
+        };
+        IndexStatus {
+            backend: flavour.unwrap_or_else(|| "search server".to_owned()),
+            mapping: present
+                .as_ref()
+                .map(|present| present.mapping.clone())
+                .unwrap_or_default(),
+            // An index that another program made is left as it is until the operator says otherwise.
+            rebuild_due: present
+                .filter(|present| present.layout == Layout::Ours && present.mapping != wanted)
+                .map(|_| "the templates or this program's mapping have changed".to_owned()),
+            trouble: trouble.or(kept_out),
+        }
+    }
+
+    fn begin_rebuild(&self) -> Result<Box<dyn Rebuild>, IndexError> {
+        let inner = &self.inner;
+        let made = inner.server.wait(async {
+            let present = inner.present(inner.patience()).await?;
+            inner.refuse_foreign(&present).await?;
+            inner.place().sweep(&present, inner.patience()).await?;
+            inner.place().make(&[], inner.patience()).await
+        });
+        let generation = inner.noted(made).map_err(failed("begin a rebuild"))?;
+        Ok(Box::new(ElasticRebuild::new(Arc::clone(inner), generation)))
+    }
+
+    fn clear(&self) -> Result<(), IndexError> {
+        let inner = &self.inner;
+        let cleared = inner.on_present(inner.patience(), async |present| {
+            match present.layout {
+                Layout::Ours => {
+                    let new = inner.place().make(&[], inner.patience()).await?;
+                    inner
+                        .place()
+                        .put_in_force(&new, present, inner.patience())
+                        .await?;
+                    *locked(&inner.present) = None;
+                }
+                Layout::Guessed => inner.remove_own(present).await?,
+            }
+            Ok(())
+        });
+        cleared.map_err(failed("clear the index"))
+    }
+}
+
+impl Inner {
+    /// An index of another program may hold what is nowhere else.
+    pub(super) async fn refuse_foreign(&self, present: &Generation) -> Result<(), ElasticError> {
+        if present.layout == Layout::Ours {
+            return Ok(());
+        }
+        match self.place().foreign(present, self.patience()).await? {
+            0 => Ok(()),
+            documents => Err(ElasticError::ForeignDocuments {
+                index: present.concrete.clone(),
+                documents,
+            }),
+        }
+    }
+
+    /// Removes this node's documents from an index that isn't ours, and sets the position to 0.
+    async fn remove_own(&self, present: &Generation) -> Result<(), ElasticError> {
+        // First, so that a clear that breaks off is followed by filling the index and not by a gap.
+        self.place()
+            .set_position(present, 0, self.patience())
+            .await?;
+        let own =
+            json!({"term": {envelope::TERMS: {"value": envelope::owner(&self.settings.owner)}}});
+        loop {
+            self.place().refresh(&present.name, self.patience()).await?;
+            let body = json!({"query": own, "size": CLEAR_PAGE, "_source": false});
+            let answer = self
+                .ask(present, "_search?filter_path=hits.hits._id", &body)
+                .await?;
+            let found = answer["hits"]["hits"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            if found.is_empty() {
+                return Ok(());
+            }
+            let removal = |(at, hit): (usize, &Value)| Item {
+                at,
+                lines: format!("{}\n", json!({"delete": {"_id": hit["_id"]}}))
+                    .into_bytes()
+                    .into(),
+            };
+            let items = found.iter().enumerate().map(removal).collect();
+            let target = Target {
+                index: &present.name,
+                must_be_alias: present.is_alias(),
+            };
+            bulk::write(
+                &self.server,
+                target,
+                &mut Pace::default(),
+                items,
+                self.patience(),
+            )
+            .await?;
+        }
+    }
+}
+
+impl std::fmt::Debug for ElasticIndex {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "ElasticIndex({})", self.inner.settings.address())
+    }
+}

@@ -1,0 +1,82 @@
+//! A new index beside the one in force, until it takes its place or is given up.
+
+use std::sync::Arc;
+
+use crate::error::IndexError;
+use crate::index::{Applied, IndexOp, Rebuild};
+
+use super::backend::Inner;
+use super::error::failed;
+use super::generations::Generation;
+use super::server::Patience;
+
+/// A new index that is being filled.
+pub(super) struct ElasticRebuild {
+    inner: Arc<Inner>,
+    /// Taken when it is finished.
+    generation: Option<Generation>,
+}
+
+impl ElasticRebuild {
+    pub(super) fn new(inner: Arc<Inner>, generation: Generation) -> Self {
+        Self {
+            inner,
+            generation: Some(generation),
+        }
+    }
+}
+
+impl Rebuild for ElasticRebuild {
+    fn apply(&mut self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
+        let inner = &self.inner;
+        let Some(generation) = &self.generation else {
+            return Ok(Applied::default());
+        };
+        let written = inner.server.wait(inner.write(generation, batch, cursor));
+        written.map_err(failed("write a batch"))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), IndexError> {
+        let inner = Arc::clone(&self.inner);
+        let Some(new) = self.generation.take() else {
+            return Ok(());
+        };
+        let done = inner.server.wait(async {
+            let present = inner.present(inner.patience()).await?;
+            inner.refuse_foreign(&present).await?;
+            inner.place().refresh(&new.name, inner.patience()).await?;
+            inner
+                .place()
+                .put_in_force(&new, &present, inner.patience())
+                .await
+        });
+        inner.forget();
+        if done.is_err() {
+            self.generation = Some(new);
+        }
+        done.map_err(failed("put the new index in force"))
+    }
+}
+
+impl Drop for ElasticRebuild {
+    /// Given up: what is left behind is swept by the next one, should this fail.
+    fn drop(&mut self) {
+        let Some(generation) = self.generation.take() else {
+            return;
+        };
+        let inner = Arc::clone(&self.inner);
+        // Not on this thread, which may be one that must not block.
+        let removing = std::thread::Builder::new().name("search-server-sweep".to_owned());
+        let removal = removing.spawn(move || {
+            let removed = inner
+                .server
+                .wait(inner.place().remove(&generation.concrete, Patience::SEARCH));
+            if let Err(error) = removed {
+                tracing::warn!(error = %error.told(), "an index that was not finished is left behind");
+            }
+        });
+        if let Err(error) = removal {
+            tracing::warn!(%error, "an index that was not finished is left behind");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Records as callers of a node publish, read, share, search and delete them. Owns who may see which;
+//! how a version is made and kept is `publish`'s.
+
+use std::collections::BTreeSet;
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use oip_index::{Access, Condition, Page, Query};
+use oip_record::{Did, Submission};
+use oip_vault::audit::Action;
+
+use super::{Node, ReadError, off_reactor};
+use crate::publish::{
+    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PublishError, Published, event,
+};
+use crate::statements;
+use crate::vault::{self, Shown};
+
+impl Node {
+    /// Publishes a record, or a new version of one. When this returns, it is durable, found by
+    /// [`Self::get`], and on its way to peers and into the index.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing of it was written.
+    pub async fn publish(&self, submission: Submission) -> Result<Published, PublishError> {
+        self.publish_as(submission, &Owner::Operator).await
+    }
+
+    /// The same for a user, who becomes the owner.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing of it was written.
+    pub async fn publish_as(
+        &self,
+        submission: Submission,
+        owner: &Owner,
+    ) -> Result<Published, PublishError> {
+        self.inner.publisher.publish(submission, owner).await
+    }
+
+    /// Takes a record that its maker sealed himself, as it lies on the graph.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing of it was written.
+    pub async fn publish_sealed(
+        &self,
+        did: &Did,
+        data: String,
+        oip: String,
+    ) -> Result<Published, PublishError> {
+        let soul = did.soul().clone();
+        self.inner.publisher.publish_sealed(soul, data, oip).await
+    }
+
+    /// Shares a private record with more readers, or seals it anew for fewer.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing was changed.
+    pub async fn change_access(
+        &self,
+        did: &Did,
+        change: AccessChange,
+        owner: &Owner,
+    ) -> Result<AccessChanged, PublishError> {
+        self.inner.publisher.change_access(did, change, owner).await
+    }
+
+    /// What a user may see beside public records: what names his key, or is wrapped for his encryption key.
+    pub async fn access_of(&self, public_key: &str) -> Access {
+        let mut tokens = BTreeSet::from([vault::reader_token(public_key)]);
+        // From what is here: a search waits for no peer.
+        if let Ok(found) = self.inner.statements.here().find(public_key).await {
+            tokens.extend(found.iter().map(|found| vault::key_token(&found.key.id())));
+        }
+        tokens.extend(self.memberships(public_key).await);
+        Access::Readers(tokens)
+    }
+
+    /// The organizations whose owners have signed that the holder of this key is a member.
+    async fn memberships(&self, public_key: &str) -> Vec<String> {
+        let members = oip_index::FieldPath::from_str(statements::MEMBERS_FIELD)
+            .expect("a constant path is a path");
+        let query = Query {
+            limit: oip_index::query::PAGE_HITS_MAX,
+            ..Query::of(Condition::All(vec![
+                Condition::record_types([statements::MEMBERS_TYPE]),
+                Condition::exact(members, [public_key]),
+            ]))
+        };
+        let Ok(page) = self.search(query).await else {
+            return Vec::new();
+        };
+        let mut organizations = Vec::new();
+        for hit in page.hits {
+            let named = &hit.document["data"][statements::MEMBERS_TYPE]["organization"];
+            let Some(name) = named.as_str() else { continue };
+            // The index found who says so; the owner's signature on the list is what counts.
+            let here = self.inner.statements.here();
+            let signed = match Did::parse(name) {
+                Ok(did) => here.members(&did, name).await,
+                Err(_) => continue,
+            };
+            if signed.is_ok_and(|members| members.contains(public_key)) {
+                organizations.push(vault::reader_token(name));
+            }
+        }
+        organizations
+    }
+
+    /// Deletes a record of this node's creator: a signed tombstone takes its place everywhere.
+    ///
+    /// # Errors
+    /// [`DeleteError`]; then nothing was changed.
+    pub async fn delete(&self, did: &Did) -> Result<Deleted, DeleteError> {
+        self.delete_as(did, &Owner::Operator).await
+    }
+
+    /// The same for a user, who must own the record.
+    ///
+    /// # Errors
+    /// [`DeleteError`]; then nothing was changed.
+    pub async fn delete_as(&self, did: &Did, owner: &Owner) -> Result<Deleted, DeleteError> {
+        self.inner.publisher.delete(did, owner).await
+    }
+
+    /// A public record in index form, read from the store; `None` if it is unknown, deleted, private, or hidden by a
+    /// deletion mark.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn get(&self, did: &Did) -> Result<Option<serde_json::Value>, ReadError> {
+        self.get_as(did, &Access::public()).await
+    }
+
+    /// The record as this caller may see it. The operator is shown ciphertext where there is nothing
+    /// else; to others what they may not read does not exist.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn get_as(
+        &self,
+        did: &Did,
+        access: &Access,
+    ) -> Result<Option<serde_json::Value>, ReadError> {
+        let (inner, did, access) = (Arc::clone(&self.inner), did.clone(), access.clone());
+        off_reactor(move || {
+            let Some(row) = inner.store.record(did.soul())?.filter(|row| !row.deleted) else {
+                return Ok(None);
+            };
+            if inner.scope.marks.hides(&row)?.is_some() {
+                return Ok(None);
+            }
+            let shown = inner
+                .scope
+                .vault
+                .read(&row)
+                .map_err(|source| ReadError::Damaged {
+                    did: did.clone(),
+                    source,
+                })?;
+            Ok(match shown {
+                Shown::Public(document) => Some(document),
+                Shown::Opened(opened) if vault::may_see(&access, &opened.readers) => {
+                    if access == Access::Everything {
+                        let read = event(
+                            Action::AdminRead,
+                            &did,
+                            &opened.key_id,
+                            "operator",
+                            "read by DID",
+                        );
+                        inner.audit.note_later(read);
+                    }
+                    Some(opened.document)
+                }
+                Shown::Sealed { document, .. } if access == Access::Everything => Some(document),
+                Shown::Opened(_) | Shown::Sealed { .. } => None,
+            })
+        })
+        .await
+    }
+
+    /// Searches the index.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the query is out of bounds or the index fails.
+    pub async fn search(&self, query: Query) -> Result<Page, ReadError> {
+        let index = Arc::clone(&self.inner.index);
+        off_reactor(move || Ok(index.search(&query)?)).await
+    }
+
+    /// The types of the records that this caller may see, with their numbers, and the number of all.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the index fails.
+    pub async fn record_types(
+        &self,
+        access: &Access,
+    ) -> Result<(Vec<(String, u64)>, u64), ReadError> {
+        let (index, access) = (Arc::clone(&self.inner.index), access.clone());
+        off_reactor(move || {
+            let types = index.record_types(&access)?;
+            let total = types.iter().map(|(_, count)| count).sum();
+            Ok((types, total))
+        })
+        .await
+    }
+}
