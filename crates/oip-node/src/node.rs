@@ -91,6 +91,8 @@ struct Inner {
     judge: Judge,
     publisher: Publisher,
     sweeper: Arc<Sweeper>,
+    /// Wakes the intake for what was put on its list from here.
+    listed: Arc<Notify>,
     key: Arc<CreatorKey>,
     identity: Arc<NodeIdentity>,
     statements: Statements,
@@ -348,6 +350,7 @@ impl Node {
             types: config.types.clone(),
             signatures: config.sync.signatures,
         };
+        let listed = Arc::new(Notify::new());
         let mut pullers = Vec::new();
         let (new_types, new_type_queue) = mpsc::channel(NEW_TYPES_MAX);
         if config.sync.mode == SyncMode::On {
@@ -367,6 +370,7 @@ impl Node {
                 peers: Arc::clone(&peers),
                 metrics: Arc::clone(&metrics),
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
+                listed: Arc::clone(&listed),
                 log: LogBudget::default(),
                 new_types,
             });
@@ -474,6 +478,7 @@ impl Node {
             judge,
             publisher,
             sweeper,
+            listed,
             key,
             identity,
             statements,

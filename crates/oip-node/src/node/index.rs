@@ -197,7 +197,10 @@ impl Node {
         });
         let transaction = Transaction { ops: ops.collect() };
         match self.inner.store.commit(transaction, clock::wall_ms()).await {
-            Ok(_) => Ok(records),
+            Ok(_) => {
+                self.inner.listed.notify_one();
+                Ok(records)
+            }
             Err(WriteError::Closed) => Err(ReadError::Stopping),
             Err(error) => Err(ReadError::Replay(error)),
         }

@@ -10,7 +10,7 @@ use gun::mesh::{Direction, PeerId};
 use gun::wire::Get;
 use gun::{Graph, Soul};
 use oip_store::WantedRow;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +66,8 @@ pub(crate) struct Intake {
     pub metrics: Arc<Metrics>,
     /// Cores to judge on. Finding out reads files, which is not for every batch.
     pub cores: usize,
+    /// The list grew by another hand than that of the hub, whose notices tell of it.
+    pub listed: Arc<Notify>,
     /// How much is said about single records.
     pub log: LogBudget,
     /// Types that a directory names, for those who keep the links.
@@ -156,6 +158,7 @@ impl Intake {
                     }
                     None => return,
                 },
+                () = running.intake.listed.notified() => look = true,
                 () = tokio::time::sleep(LOOK), if waiting => look = true,
                 () = cancel.cancelled() => {}
             }
