@@ -8,8 +8,10 @@ use tokio::sync::oneshot;
 
 use super::{Node, ReadError, off_reactor};
 use crate::clock;
+use crate::hub::Noticed;
 use crate::indexer::verify::{self, IndexComparison};
 use crate::indexer::{RebuildProgress, Replayed, Request};
+use crate::registry::Notice;
 
 /// How the index stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -187,6 +189,7 @@ impl Node {
     /// The rows leave the quarantine when they are wanted; what is refused again comes back.
     async fn want_again(&self, rows: Vec<QuarantineRow>) -> Result<u64, ReadError> {
         let records = rows.len() as u64;
+        let first = rows.first().map(|row| row.soul.clone());
         let ops = rows.into_iter().flat_map(|row| {
             let wanted = Wanted {
                 soul: row.soul.clone(),
@@ -197,7 +200,18 @@ impl Node {
         });
         let transaction = Transaction { ops: ops.collect() };
         match self.inner.store.commit(transaction, clock::wall_ms()).await {
-            Ok(_) => Ok(records),
+            Ok(_) => {
+                // One notice is enough: discovery then works off the whole list. Full means awake.
+                if let Some(soul) = first {
+                    let record_type = None;
+                    let _ = self.inner.notices.try_send(Noticed {
+                        notice: Notice::Record { soul, record_type },
+                        peer: None,
+                        at_ms: clock::wall_ms(),
+                    });
+                }
+                Ok(records)
+            }
             Err(WriteError::Closed) => Err(ReadError::Stopping),
             Err(error) => Err(ReadError::Replay(error)),
         }
