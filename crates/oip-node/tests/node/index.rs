@@ -223,15 +223,17 @@ async fn refused_records_are_judged_again_when_asked_for() {
     })
     .await;
     assert_eq!(row.0, QuarantineKind::Record);
+    let judged = node.rejected("bad-signature");
     let replayed = node.replay_quarantine(None).await.unwrap();
     assert_eq!((replayed.index.tried, replayed.records), (0, 1));
-    // Refused again, for the same reason: it is back.
+    // Nothing else wakes discovery: it is judged because it was asked for, and refused as before.
+    eventually("another judgement", || async {
+        (node.rejected("bad-signature") > judged).then_some(())
+    })
+    .await;
     eventually("the refusal again", || async {
-        node.quarantined(&version.did)
-            .await
-            .unwrap()
-            .into_iter()
-            .next()
+        let rows = node.quarantined(&version.did).await.unwrap();
+        rows.into_iter().next()
     })
     .await;
 }
