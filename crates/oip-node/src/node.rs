@@ -32,7 +32,7 @@ use crate::allowance::Allowances;
 use crate::audit::Audit;
 use crate::clock;
 use crate::config::{IndexBackend, NodeConfig, SyncMode};
-use crate::hub::{Hub, HubHandle, Noticed};
+use crate::hub::{Hub, HubHandle};
 use crate::indexer::feeder::Feeder;
 use crate::indexer::scope::Scope;
 use crate::indexer::{self, Indexer, Rebuilds};
@@ -106,8 +106,6 @@ struct Inner {
     indexed: watch::Receiver<u64>,
     rebuilds: watch::Receiver<Rebuilds>,
     index_requests: mpsc::Sender<indexer::Request>,
-    /// Wakes discovery, which otherwise hears of wanted records from the hub.
-    notices: mpsc::Sender<Noticed>,
     /// Ends what takes new work: sockets, hub, discovery.
     accepting: CancellationToken,
     accepting_tasks: TaskTracker,
@@ -287,7 +285,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
             node_id: Arc::clone(&node_id),
             events,
-            notices: notices.clone(),
+            notices,
             deferred: Arc::clone(&deferred),
         };
         let (hub, hub_task) = hub.start(net_event_queue, accepting.clone());
@@ -493,7 +491,6 @@ impl Node {
             indexed,
             rebuilds: rebuilds_seen,
             index_requests,
-            notices,
             accepting,
             accepting_tasks,
             indexing,

@@ -8,10 +8,8 @@ use tokio::sync::oneshot;
 
 use super::{Node, ReadError, off_reactor};
 use crate::clock;
-use crate::hub::Noticed;
 use crate::indexer::verify::{self, IndexComparison};
 use crate::indexer::{RebuildProgress, Replayed, Request};
-use crate::registry::Notice;
 
 /// How the index stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -189,7 +187,6 @@ impl Node {
     /// The rows leave the quarantine when they are wanted; what is refused again comes back.
     async fn want_again(&self, rows: Vec<QuarantineRow>) -> Result<u64, ReadError> {
         let records = rows.len() as u64;
-        let first = rows.first().map(|row| row.soul.clone());
         let ops = rows.into_iter().flat_map(|row| {
             let wanted = Wanted {
                 soul: row.soul.clone(),
