@@ -60,12 +60,12 @@ impl From<Loaded> for Given {
     }
 }
 
-/// Reads at once what is small: a single value, or the first part of a node. A range is given back.
-pub(crate) fn at_once(store: &Store, get: Get) -> Result<Given, Get> {
-    match (get.souls, &get.keys) {
-        (SoulQuery::One(soul), KeyQuery::One(key)) => Ok(one(store, &soul, key).into()),
-        (SoulQuery::One(soul), KeyQuery::All) => Ok(page(store, soul, None)),
-        (souls, _) => Err(Get { souls, ..get }),
+/// Reads at once what is small: a single value, or the first part of a node. `None` for a range.
+pub(crate) fn at_once(store: &Store, get: &Get) -> Option<Given> {
+    match (&get.souls, &get.keys) {
+        (SoulQuery::One(soul), KeyQuery::One(key)) => Some(one(store, soul, key).into()),
+        (SoulQuery::One(soul), KeyQuery::All) => Some(page(store, soul.clone(), None)),
+        _ => None,
     }
 }
 

@@ -296,11 +296,12 @@ mod tests {
     #[test]
     fn arrows_of_the_table_are_allowed() {
         for row in ROWS.iter().filter(|row| row.kind != Kind::Pure) {
-            for used in row
-                .may_use
-                .iter()
-                .filter(|used| **used != "gun" && **used != "oip-record")
-            {
+            // What is used depends on a runtime here, which the pure ones may not.
+            let is_pure = |name: &str| {
+                ROWS.iter()
+                    .any(|row| row.name == name && row.kind == Kind::Pure)
+            };
+            for used in row.may_use.iter().filter(|used| !is_pure(used)) {
                 assert_eq!(
                     told(row.name, used, Value::Null),
                     Vec::<String>::new(),

@@ -455,7 +455,7 @@ fn a_search_server_is_named_as_deployed_nodes_name_it() {
             .variable("ELASTICCLIENTPASSWORD", "secret");
         let given = more
             .iter()
-            .fold(given, |given, (name, value)| given.variable(name, *value));
+            .fold(given, |given, (name, value)| given.variable(name, value));
         match given.settings().unwrap().node.index {
             IndexBackend::Elastic(settings) => settings,
             IndexBackend::Embedded => panic!("elasticsearch was asked for"),

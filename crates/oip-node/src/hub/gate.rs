@@ -46,10 +46,9 @@ impl Running {
             }
         };
         // Most gets end here, in the step that asks.
-        let get = match loader::at_once(&self.hub.store, get) {
-            Ok(given) => return self.given(ticket, peer, given),
-            Err(range) => range,
-        };
+        if let Some(given) = loader::at_once(&self.hub.store, &get) {
+            return self.given(ticket, peer, given);
+        }
         if self.is_used_up(peer, Cost::Scanned) {
             return self.given(ticket, peer, Loaded::Failed(Reject::Quota).into());
         }

@@ -62,10 +62,6 @@ impl Waiting {
 }
 
 /// What is next.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart where it is made, and a box would cost each message an allocation"
-)]
 pub(super) enum Next {
     /// A message, or what the parser made of one that is none.
     Message(PeerId, Result<Message, Refused>),
