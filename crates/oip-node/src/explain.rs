@@ -5,6 +5,7 @@
 //! and is not held stands in the quarantine, once per soul, which bounds both.
 
 use gun::{Key, Soul, Value as GunValue};
+use oip_index::Access;
 use oip_record::{Did, SignatureClass, Stamp, Verification};
 use oip_store::{Op, ReadError, RecordRow, Store};
 use serde::{Deserialize, Serialize};
@@ -127,15 +128,25 @@ pub struct Explanation {
 }
 
 impl Node {
-    /// Explains one record. Reads everything, changes nothing.
+    /// Explains one record to this caller; `None` for a private one that he may not see. Reads everything,
+    /// changes nothing.
     ///
     /// # Errors
     /// [`crate::ReadError`] if the store fails.
-    pub async fn explain(&self, did: &Did) -> Result<Explanation, crate::ReadError> {
-        let (node, did) = (self.clone(), did.clone());
-        tokio::task::spawn_blocking(move || Ok(node.explained(&did)?))
-            .await
-            .map_err(|_| crate::ReadError::Stopping)?
+    pub async fn explain(
+        &self,
+        did: &Did,
+        access: &Access,
+    ) -> Result<Option<Explanation>, crate::ReadError> {
+        let (node, did, access) = (self.clone(), did.clone(), access.clone());
+        tokio::task::spawn_blocking(move || {
+            if node.is_kept_from(&did, &access)? {
+                return Ok(None);
+            }
+            Ok(Some(node.explained(&did)?))
+        })
+        .await
+        .map_err(|_| crate::ReadError::Stopping)?
     }
 
     fn explained(&self, did: &Did) -> Result<Explanation, ReadError> {

@@ -180,6 +180,24 @@ impl Node {
         .await
     }
 
+    /// Whether a private record is held that this caller may not see.
+    pub(crate) fn is_kept_from(
+        &self,
+        did: &Did,
+        access: &Access,
+    ) -> Result<bool, oip_store::ReadError> {
+        let Some(row) = self.inner.store.record(did.soul())? else {
+            return Ok(false);
+        };
+        if *access == Access::Everything || !vault::is_sealed(&row) {
+            return Ok(false);
+        }
+        Ok(match self.inner.scope.vault.read(&row) {
+            Ok(Shown::Opened(opened)) => !vault::may_see(access, &opened.readers),
+            _ => true,
+        })
+    }
+
     /// Searches the index.
     ///
     /// # Errors

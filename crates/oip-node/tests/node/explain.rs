@@ -1,5 +1,6 @@
 //! What a node says of one record: how it stands, and what was decided about it.
 
+use oip_index::Access;
 use oip_record::Did;
 use serde_json::json;
 use testkit::raw;
@@ -9,7 +10,11 @@ use crate::support::{Author, TestNode, eventually, node, now_ms, put, submission
 /// The decisions on a record by name, once there are so many.
 async fn decided(node: &TestNode, did: &Did, count: usize) -> Vec<String> {
     eventually("the decisions", || async {
-        let explained = node.explain(did).await.unwrap();
+        let explained = node
+            .explain(did, &Access::Everything)
+            .await
+            .unwrap()
+            .unwrap();
         let decisions = explained.decisions;
         (decisions.len() >= count).then(|| {
             decisions
@@ -42,7 +47,11 @@ async fn every_decision_on_a_record_is_told_and_outlives_a_restart() {
     assert_eq!(decisions[..2], ["taken", "taken"]);
     assert_eq!(decisions[2..], ["refused", "healed"]);
     let node = node.restart(&[]).await;
-    let explained = node.explain(&first.did).await.unwrap();
+    let explained = node
+        .explain(&first.did, &Access::Everything)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(explained.decisions.len(), 4);
     assert!(explained.shown && explained.registered && !explained.marked_deleted);
     assert_eq!(explained.graph.as_deref(), Some("the version that is held"));
@@ -62,7 +71,11 @@ async fn every_decision_on_a_record_is_told_and_outlives_a_restart() {
 async fn what_is_not_shown_is_explained_too() {
     let node = node(&[]).await;
     let unknown = Did::parse("did:gun:0123456789ab:unknown").unwrap();
-    let explained = node.explain(&unknown).await.unwrap();
+    let explained = node
+        .explain(&unknown, &Access::Everything)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(explained.summary, "unknown here: no peer has announced it");
     assert!(!explained.shown && explained.held.is_none() && explained.decisions.is_empty());
     // Refused: the quarantine has the reason.
@@ -73,7 +86,11 @@ async fn what_is_not_shown_is_explained_too() {
     put(&mut node.client().await, graph).await;
     node.refuses("bad-signature").await;
     let explained = eventually("the quarantine", || async {
-        let explained = node.explain(&version.did).await.unwrap();
+        let explained = node
+            .explain(&version.did, &Access::Everything)
+            .await
+            .unwrap()
+            .unwrap();
         explained.quarantine.is_some().then_some(explained)
     })
     .await;
@@ -89,7 +106,11 @@ async fn what_is_not_shown_is_explained_too() {
         .await
         .unwrap();
     node.delete(&ours.did).await.unwrap();
-    let explained = node.explain(&ours.did).await.unwrap();
+    let explained = node
+        .explain(&ours.did, &Access::Everything)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(explained.summary, "deleted by a signed tombstone");
     assert!(explained.marked_deleted && !explained.shown);
     let whats: Vec<_> = explained

@@ -1,8 +1,12 @@
 //! Who may do what: tokens, and what web pages of other sites can make a browser send.
 
+use aws_lc_rs::hmac;
 use axum::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::*;
+use crate::api::UserTokens;
 
 const PUBLISH: &str = "/api/records/newRecord?recordType=post";
 const DELETE: &str = "/api/records/deleteRecord";
@@ -193,4 +197,70 @@ async fn no_answer_lets_other_sites_read_it() {
     for answer in [preflight, read] {
         assert!(!answer.headers.contains_key("access-control-allow-origin"));
     }
+}
+
+const SECRET: &str = "a secret of more than sixteen";
+
+/// What a user of the deployed account service sends.
+fn user_token() -> String {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({"userId": "u1", "publicKey": "02ab", "exp": 4_000_000_000_u64});
+    let signed = format!("{}.{}", part(json!({"alg": "HS256"})), part(claims));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()));
+    format!("Bearer {signed}.{signature}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_concerns_the_whole_node_is_for_its_operator_and_no_user() {
+    let mut api = Api::start().await;
+    let access = Access::new(AdminToken::new(TOKEN).unwrap(), LocalWriting::Open)
+        .with_users(Some(UserTokens::new(SECRET).unwrap()));
+    api.router = router(ApiState::new(api.node.clone(), access));
+    let did = api.publish("public", &post("Public")).await;
+    let token = user_token();
+    let headers = [("host", HOST), ("authorization", token.as_str())];
+    for path in [
+        SYNC,
+        "/api/index/rebuild",
+        "/api/index/verify",
+        "/api/quarantine/replay",
+    ] {
+        let answer = write(&api, path, &headers).await;
+        assert_eq!(answer.refusal().1, "not-operator", "{path}");
+    }
+    for path in [
+        format!("/api/records/explain?did={did}"),
+        "/api/quarantine".to_owned(),
+    ] {
+        let request = Request::get(&path)
+            .header("host", HOST)
+            .header("authorization", &token);
+        let answer = api.call(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.refusal().1, "not-operator", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_record_is_explained_to_the_operator_alone() {
+    let api = Api::start().await;
+    let secret = json!({"basic": {"name": "S"}, "accessControl": {"access_level": "private"}});
+    let bearer = format!("Bearer {TOKEN}");
+    let publish = Request::post(format!("{PUBLISH}&localId=secret"))
+        .header("host", HOST)
+        .header("authorization", &bearer);
+    let published = api
+        .call(publish.body(Body::from(secret.to_string())).unwrap())
+        .await;
+    let path = format!("/api/records/explain?did={}", published.text("/did"));
+    assert_eq!(api.get(&path).await.refusal().1, "unknown-record");
+    let request = Request::get(&path)
+        .header("host", HOST)
+        .header("authorization", &bearer);
+    let told = api.call(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(
+        (told.status, &told.body["shown"]),
+        (StatusCode::OK, &json!(true))
+    );
+    assert!(!told.body.to_string().contains("\"S\""), "{}", told.body);
 }
