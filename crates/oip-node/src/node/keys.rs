@@ -102,7 +102,7 @@ impl Node {
 pub enum RotateError {
     /// It comes from outside.
     #[error(
-        "the encryption key comes from GUN_NODE_ENCRYPTION_KEY: change it there, and keep the old one in the file with `keys import`"
+        "the encryption key comes from GUN_NODE_ENCRYPTION_KEY: change it there; what was sealed to the old one stays readable if that one stands in keys/encryption.json of the data folder"
     )]
     Given,
     /// The ring is full.
