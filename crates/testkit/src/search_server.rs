@@ -190,9 +190,10 @@ impl SearchServer {
             .prefix("oip-search-")
             .tempdir()?
             .keep();
-        let launched = launch(distribution, &options, &folder, 0)?;
+        let distribution = within_reach(distribution, &folder)?;
+        let launched = launch(&distribution, &options, &folder, 0)?;
         Ok(Self {
-            distribution: distribution.clone(),
+            distribution,
             options,
             folder,
             port: launched.port,
@@ -358,6 +359,21 @@ fn launch(
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// The distribution where the user that the server runs as can read it: where it is, or, in a checkout
+/// that only root gets to, such as one in root's home, a copy in the server's own folder.
+fn within_reach(distribution: &Distribution, folder: &Path) -> Result<Distribution> {
+    let lets_through = |folder: &Path| {
+        fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o001 != 0)
+    };
+    let mut distribution = distribution.clone();
+    if is_root() && !distribution.folder.ancestors().all(lets_through) {
+        let copy = folder.join("distribution");
+        copy_tree(&distribution.folder, &copy)?;
+        distribution.folder = copy;
+    }
+    Ok(distribution)
 }
 
 /// Writes the configuration, and gives the folder to the user that the server runs as.
@@ -555,6 +571,28 @@ mod tests {
         drop(server);
         assert!(gone(port));
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_distribution_that_only_root_gets_to_is_copied_for_the_server() {
+        let (checkout, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let folder = checkout.path().join("server");
+        fs::create_dir_all(folder.join("bin")).unwrap();
+        fs::write(folder.join("bin/run"), "").unwrap();
+        let distribution = Distribution {
+            flavour: "elasticsearch".to_owned(),
+            version: "0".to_owned(),
+            folder: folder.clone(),
+            java_home: PathBuf::new(),
+        };
+        let from = |mode| {
+            fs::set_permissions(checkout.path(), fs::Permissions::from_mode(mode)).unwrap();
+            within_reach(&distribution, own.path()).unwrap().folder
+        };
+        assert_eq!(from(0o755), folder);
+        let found = from(0o700);
+        assert_eq!(found != folder, is_root(), "{}", found.display());
+        assert!(found.join("bin/run").is_file());
     }
 
     #[test]
