@@ -215,15 +215,13 @@ impl IndexOp {
             Self::Upsert { did, .. } | Self::Delete { did, .. } => did,
         }
     }
-}
 
-impl IndexOp {
-    /// Holds the operation against the limits of this module, all but the document's length as text
-    /// ([`DOCUMENT_BYTES_MAX`]), which whoever writes it as text knows. Every backend calls this first.
+    /// Holds the operation against the limits of this module. Every backend calls this first, and writes
+    /// what it gives: the document as JSON text, or `None` for a deletion.
     ///
     /// # Errors
     /// The first limit that is broken.
-    pub fn check(&self) -> Result<(), RefusalReason> {
+    pub(crate) fn admitted(&self) -> Result<Option<String>, RefusalReason> {
         let bytes = self.did().len();
         if bytes == 0 || bytes > DID_BYTES_MAX {
             return Err(RefusalReason::DidLength { bytes });
@@ -232,7 +230,7 @@ impl IndexOp {
             document, envelope, ..
         } = self
         else {
-            return Ok(());
+            return Ok(None);
         };
         if let Readers::Only(readers) = &envelope.readers
             && (readers.len() > READERS_MAX
@@ -240,11 +238,14 @@ impl IndexOp {
         {
             return Err(RefusalReason::Readers);
         }
-        match nesting(document) {
-            nesting if nesting > DOCUMENT_NESTING_MAX => {
-                Err(RefusalReason::DocumentTooDeep { nesting })
-            }
-            _ => Ok(()),
+        let nesting = nesting(document);
+        if nesting > DOCUMENT_NESTING_MAX {
+            return Err(RefusalReason::DocumentTooDeep { nesting });
+        }
+        let text = document.to_string();
+        match text.len() > DOCUMENT_BYTES_MAX {
+            true => Err(RefusalReason::DocumentTooLarge { bytes: text.len() }),
+            false => Ok(Some(text)),
         }
     }
 }

@@ -16,7 +16,6 @@
 //! The index is a cache. It can be thrown away at any time and filled again from
 //! the store's change feed, which is why an old or broken one is never migrated.
 
-mod admit;
 pub mod condition;
 pub mod cursor;
 pub mod elastic;

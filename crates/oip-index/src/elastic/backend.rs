@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::admit::admit;
 use crate::condition::Condition;
 use crate::error::IndexError;
 use crate::field::FieldPath;
@@ -237,7 +236,7 @@ impl Inner {
     }
 
     fn lines(&self, layout: Layout, op: &IndexOp) -> Result<Arc<[u8]>, RefusalReason> {
-        let whole = admit(op)?;
+        let whole = op.admitted()?;
         let owner = &self.settings.owner;
         let (version, body) = match op {
             IndexOp::Upsert {

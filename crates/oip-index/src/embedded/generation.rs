@@ -22,7 +22,7 @@ use tantivy::{
 use super::folder::{Content, Folder};
 use super::schema::{Fields, Types};
 use crate::error::IndexError;
-use crate::index::{Applied, DOCUMENT_BYTES_MAX, IndexOp, RefusalReason, Refused};
+use crate::index::{Applied, IndexOp, RefusalReason, Refused};
 use crate::words;
 
 /// A merge that ends after the last batch is taken up by a search this much later, so
@@ -288,19 +288,18 @@ impl Generation {
 
     /// The index entry of an operation: none for a deletion.
     fn entry(&self, types: &Types, op: &IndexOp) -> Result<Option<TantivyDocument>, RefusalReason> {
-        op.check()?;
-        let IndexOp::Upsert {
-            did,
-            document,
-            envelope,
-        } = op
+        let text = op.admitted()?;
+        let (
+            Some(text),
+            IndexOp::Upsert {
+                did,
+                document,
+                envelope,
+            },
+        ) = (text, op)
         else {
             return Ok(None);
         };
-        let text = document.to_string();
-        if text.len() > DOCUMENT_BYTES_MAX {
-            return Err(RefusalReason::DocumentTooLarge { bytes: text.len() });
-        }
         Ok(Some(
             self.fields.entry(types, did, document, &text, envelope),
         ))

@@ -1,18 +1,16 @@
 //! `oip-gun migrate backup FILE…`: a deployed node's backup into the data folder of a node that does not
 //! run.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use oip_node::migrate::backup::{self, Progress, Report};
 
+use super::{RECORDS, progress_bar, settings};
 use crate::cli::output::{self, Output};
 use crate::cli::table::Table;
-use crate::settings::{Flags, Layers, Setting, Settings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,14 +45,14 @@ pub(super) struct BackupArgs {
 }
 
 pub(super) async fn run(args: BackupArgs, output: Output) -> anyhow::Result<ExitCode> {
-    let bar = progress_bar(output);
+    let bar = progress_bar(RECORDS, output);
     let shown = bar.clone();
     let show = move |progress: Progress| {
         shown.set_length(progress.total);
         shown.set_position(progress.done);
     };
     let (files, dry_run) = (args.files.clone(), args.dry_run);
-    let node = settings(args)?.node;
+    let node = settings(args.config, args.data_dir)?.node;
     let report = tokio::task::spawn_blocking(move || {
         if dry_run {
             backup::inspect(&node, &files, show)
@@ -70,28 +68,6 @@ pub(super) async fn run(args: BackupArgs, output: Output) -> anyhow::Result<Exit
         Output::Text => output::line(&describe(&report))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn settings(args: BackupArgs) -> anyhow::Result<Settings> {
-    let data_dir = args.data_dir.map(|data_dir| (Setting::DataDir, data_dir));
-    let flags = Flags {
-        config: args.config,
-        values: data_dir.into_iter().collect(),
-    };
-    let layers = Layers::collect(flags, &|name| std::env::var(name).ok())?;
-    Ok(Settings::interpret(layers)?)
-}
-
-fn progress_bar(output: Output) -> ProgressBar {
-    if !std::io::stderr().is_terminal() || output == Output::Json {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(0);
-    // The template is a constant; were it faulty, the default bar would do.
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} records  {eta} left") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 pub(super) fn describe(report: &Report) -> String {

@@ -4,21 +4,20 @@
 //! Scrolls to the end, whatever the number of records: what is read is a snapshot of the index as it
 //! was at the start. Knows the three calls that takes, which Elasticsearch since 7 and OpenSearch share.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use oip_node::migrate::backup::{Import, ImportError, Report};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use url::Url;
 
 use super::backup::describe;
+use super::{RECORDS, progress_bar, settings};
 use crate::cli::output::{self, Output};
-use crate::settings::{Flags, Layers, Setting, Settings};
 
 /// Documents of one page; deployed indexes hold chat sessions of a megabyte.
 const PAGE: usize = 200;
@@ -70,13 +69,13 @@ pub(super) async fn run(args: ElasticsearchArgs, output: Output) -> anyhow::Resu
         .map(|name| (name, variable("ELASTICCLIENTPASSWORD").unwrap_or_default()));
     let scroll = Scroll::new(&args.url, &args.index, credentials)?;
     let dry_run = args.dry_run;
-    let node = settings(args)?.node;
+    let node = settings(args.config, args.data_dir)?.node;
     let import = tokio::task::spawn_blocking(move || match dry_run {
         true => Ok(Import::dry_run(&node)),
         false => Import::start(&node),
     });
     let import = import.await.context("the import was lost")??;
-    let bar = progress_bar(output);
+    let bar = progress_bar(RECORDS, output);
     let report = import_all(&scroll, import, &bar).await;
     bar.finish_and_clear();
     let report = report?;
@@ -221,28 +220,6 @@ impl Scroll {
         }
         serde_json::from_str(&text).context("the server's answer is no JSON")
     }
-}
-
-fn settings(args: ElasticsearchArgs) -> anyhow::Result<Settings> {
-    let data_dir = args.data_dir.map(|data_dir| (Setting::DataDir, data_dir));
-    let flags = Flags {
-        config: args.config,
-        values: data_dir.into_iter().collect(),
-    };
-    let layers = Layers::collect(flags, &|name| std::env::var(name).ok())?;
-    Ok(Settings::interpret(layers)?)
-}
-
-fn progress_bar(output: Output) -> ProgressBar {
-    if !std::io::stderr().is_terminal() || output == Output::Json {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(0);
-    // The template is a constant; were it faulty, the default bar would do.
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} records  {eta} left") {
-        bar.set_style(style);
-    }
-    bar
 }
 
 #[cfg(test)]

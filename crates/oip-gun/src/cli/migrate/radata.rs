@@ -1,18 +1,17 @@
 //! `oip-gun migrate radata DIR`: the folder of a gun.js relay into the data folder of a node that
 //! does not run.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::HumanBytes;
 use oip_node::migrate::radata::{self, Files, Noted, Progress, Report, Stored, Values};
 
+use super::{BYTES, progress_bar, settings};
 use crate::cli::output::{self, Output};
 use crate::cli::table::Table;
-use crate::settings::{Flags, Layers, Setting, Settings};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,7 +45,7 @@ pub(super) struct RadataArgs {
 }
 
 pub(super) async fn run(args: RadataArgs, output: Output) -> anyhow::Result<ExitCode> {
-    let bar = progress_bar(output);
+    let bar = progress_bar(BYTES, output);
     let shown = bar.clone();
     let show = move |progress: Progress| {
         shown.set_length(progress.bytes_total);
@@ -57,7 +56,7 @@ pub(super) async fn run(args: RadataArgs, output: Output) -> anyhow::Result<Exit
     let work: Box<dyn FnOnce() -> _ + Send> = if args.dry_run {
         Box::new(move || radata::inspect(&dir, show))
     } else {
-        let node = settings(args)?.node;
+        let node = settings(args.config, args.data_dir)?.node;
         Box::new(move || radata::import(&node, &dir, show))
     };
     let report = tokio::task::spawn_blocking(work).await;
@@ -74,29 +73,6 @@ pub(super) async fn run(args: RadataArgs, output: Output) -> anyhow::Result<Exit
         Output::Text => output::line(&describe(&report))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn settings(args: RadataArgs) -> anyhow::Result<Settings> {
-    let data_dir = args.data_dir.map(|data_dir| (Setting::DataDir, data_dir));
-    let flags = Flags {
-        config: args.config,
-        values: data_dir.into_iter().collect(),
-    };
-    let layers = Layers::collect(flags, &|name| std::env::var(name).ok())?;
-    Ok(Settings::interpret(layers)?)
-}
-
-fn progress_bar(output: Output) -> ProgressBar {
-    if !std::io::stderr().is_terminal() || output == Output::Json {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(0);
-    // The template is a constant; were it faulty, the default bar would do.
-    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes}  {eta} left")
-    {
-        bar.set_style(style);
-    }
-    bar
 }
 
 fn describe(report: &Report) -> String {
