@@ -9,7 +9,7 @@ use gun::ham::{self, Verdict};
 use gun::mesh::{Input, Loaded, Mesh, MeshConfig, Output, StoreOutcome};
 use gun::wire::{Get, KeyQuery, SoulQuery};
 use gun::{Graph, Key, Node, Soul, State, Value};
-use gun_net::{NetConfig, NetEvent, Network, ServeOptions, ServeStats, serve};
+use gun_net::{Background, NetConfig, NetEvent, Network, ServeOptions, ServeStats, serve};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,13 @@ pub async fn run() -> Result<()> {
     let (sender, mut events) = mpsc::channel(256);
     let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
     let config = NetConfig::new(Vec::new());
-    let network = Network::start(config, sender, cancel.clone(), tracker.clone());
+    let network = Network::start(
+        config,
+        sender,
+        cancel.clone(),
+        tracker.clone(),
+        Background::new()?,
+    );
     tracker.spawn(serve(
         listener,
         network.router(),

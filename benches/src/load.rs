@@ -355,19 +355,21 @@ impl Load {
         let Ok(first) = tokio::time::timeout(RECEIVE_MAX, self.stream.next()).await else {
             return Ok(false);
         };
-        let mut next = first;
-        for _ in 0..READ_MAX {
-            match next {
+        let mut next = Some(first);
+        let mut read = 0;
+        while let Some(frame) = next {
+            match frame {
                 Some(Ok(Message::Text(frame))) => message::each_message(&frame, &mut each),
                 Some(Ok(Message::Close(reason))) => bail!("the peer closed: {reason:?}"),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error).context("the connection broke"),
                 None => bail!("the connection is closed"),
             }
-            match self.stream.next().now_or_never() {
-                Some(more) => next = more,
-                None => break,
-            }
+            read += 1;
+            // Only what is handled is taken out.
+            next = (read < READ_MAX)
+                .then(|| self.stream.next().now_or_never())
+                .flatten();
         }
         Ok(true)
     }

@@ -18,7 +18,10 @@ pub fn sealed(input: &str) {
     };
     // Neither may panic, whatever it makes of it.
     let _ = access::wish(&data);
-    let _ = legacy::is_legacy(&data);
+    for scheme in legacy::candidates(&data, "AQ") {
+        let _ = legacy::fits(&data, &scheme);
+        let _ = legacy::open(&data, &scheme, &[0; 32]);
+    }
     let Ok(form) = SealedForm::parse(&data) else {
         return;
     };

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the release binary and runs the benches that the workspace holds.
 //! Owns no list of its own: cargo's metadata names the targets, so none can be forgotten.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -14,7 +14,6 @@ const BINARY_VARIABLE: &str = "OIP_GUN_BIN";
 /// A bench of the workspace: a `[[bench]]` of any crate, or a program of the package in `benches/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Bench {
-    package: String,
     name: String,
     kind: BenchKind,
 }
@@ -52,49 +51,37 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
     for bench in chosen {
         let mut command = match bench.kind {
             BenchKind::CargoBench => {
-                cargo(&["bench", "--package", &bench.package, "--bench", &bench.name])
+                let mut command = cargo(&["bench", "--workspace", "--bench", &bench.name]);
+                command.arg("--");
+                command
             }
-            BenchKind::Program => cargo(&[
-                "run",
-                "--release",
-                "--package",
-                &bench.package,
-                "--bin",
-                &bench.name,
-            ]),
+            BenchKind::Program => Command::new(binary.with_file_name(&bench.name)),
         };
-        step(
-            command
-                .arg("--")
-                .args(passed_on)
-                .env(BINARY_VARIABLE, &binary),
-        )?;
+        step(command.args(passed_on).env(BINARY_VARIABLE, &binary))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds everything before anything is measured: a compiler beside a bench spoils its figures.
+/// Builds everything before anything is measured: a compiler beside a bench spoils its figures. With the
+/// features of the whole workspace throughout, so that no dependency is compiled twice.
 fn build(chosen: &[&Bench]) -> Result<()> {
-    step(&mut cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "oip-gun",
-        "--bin",
-        "oip-gun",
-    ]))?;
-    for bench in chosen {
-        let name = bench.name.as_str();
-        step(&mut match bench.kind {
-            BenchKind::CargoBench => {
-                let package = bench.package.as_str();
-                cargo(&["bench", "--no-run", "--package", package, "--bench", name])
-            }
-            BenchKind::Program => {
-                let package = bench.package.as_str();
-                cargo(&["build", "--release", "--package", package, "--bin", name])
-            }
-        })?;
+    let names = |kind: BenchKind| {
+        let chosen = chosen.iter().filter(move |bench| bench.kind == kind);
+        chosen.map(|bench| bench.name.as_str())
+    };
+    let mut programs = cargo(&["build", "--release", "--workspace", "--bin", "oip-gun"]);
+    for name in names(BenchKind::Program) {
+        programs.args(["--bin", name]);
+    }
+    step(&mut programs)?;
+    for name in names(BenchKind::CargoBench) {
+        step(&mut cargo(&[
+            "bench",
+            "--no-run",
+            "--workspace",
+            "--bench",
+            name,
+        ]))?;
     }
     Ok(())
 }
@@ -123,7 +110,6 @@ fn benches(metadata: &Value) -> Vec<Bench> {
                 () => continue,
             };
             benches.push(Bench {
-                package: package["name"].as_str().unwrap_or_default().to_owned(),
                 name: target["name"].as_str().unwrap_or_default().to_owned(),
                 kind,
             });

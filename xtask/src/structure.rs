@@ -5,6 +5,7 @@
 mod arrows;
 mod documents;
 mod pinning;
+mod promises;
 mod sources;
 
 use std::fmt;
@@ -89,6 +90,7 @@ pub(crate) fn run(_: &[String]) -> Result<ExitCode> {
     ));
     problems.extend(sources::check(&files));
     problems.extend(pinning::check(&files));
+    problems.extend(promises::check(&files));
     for problem in &problems {
         eprintln!("{problem}");
     }

@@ -1,5 +1,6 @@
-//! `attacks`: what each attack of `docs/security.md` costs honest traffic: latency beside it over latency
-//! without it, the most memory that was ever resident, and what the node refused.
+//! `attacks`: what each attack of `docs/security.md` costs honest traffic: latency during it over latency
+//! before it, the most memory that was ever resident, and what the node refused. Attacker, node and honest
+//! peer share one machine, so that the same attack on another node beside shows what of it is the machine.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use benches::contenders;
 use benches::footprint;
 use benches::options::Options;
 use benches::report::{Report, Table};
-use benches::statistics::Latencies;
+use benches::statistics::{Latencies, Percentiles};
 use clap::Parser;
 use testkit::attack::{Attack, Target};
 use testkit::{NodeOptions, NodeProcess, honest};
@@ -71,9 +72,11 @@ async fn measure_all() -> Result<()> {
         "honest latency before and during each attack",
         &[
             "p50 ms before",
+            "beside",
             "during",
             "ratio",
             "p99 ms before",
+            "beside",
             "during",
             "ratio",
             "VmHWM MiB",
@@ -102,30 +105,24 @@ async fn measure(
     for (name, value) in attack.environment() {
         with = with.env(*name, *value);
     }
+    let other = contenders::start(with.clone()).await?;
     let node = contenders::start(with).await?;
     // The first messages warm up connection, store and caches.
     honest(&node, Duration::from_secs(1)).await?;
     let before = honest(&node, time).await?.percentiles();
-    // A process of its own, and the last to get a processor: a stranger brings his own.
-    let mut attacker = Command::new("nice")
-        .args(["-n", "19"])
-        .arg(std::env::current_exe()?)
-        .args([ATTACK, attack.name(), node.relay()])
-        .arg(time.as_secs_f64().to_string())
-        .kill_on_drop(true)
-        .spawn()
-        .context("start the attacker with `nice`")?;
-    let during = honest(&node, time).await?.percentiles();
-    let status = attacker.wait().await?;
-    ensure!(status.success(), "the attacker failed: {status}");
+    let beside = during(attack, &other, &node, time).await?;
+    drop(other);
+    let during = during(attack, &node, &node, time).await?;
     let memory = footprint::memory(node.id());
     table.add(
         attack.name(),
         &[
             before.p50,
+            beside.p50,
             during.p50,
             during.p50 / before.p50,
             before.p99,
+            beside.p99,
             during.p99,
             during.p99 / before.p99,
             memory.high_water,
@@ -133,6 +130,28 @@ async fn measure(
         ],
     );
     Ok(())
+}
+
+/// Honest latency on `node` while `target` is attacked.
+async fn during(
+    attack: Attack,
+    target: &NodeProcess,
+    node: &NodeProcess,
+    time: Duration,
+) -> Result<Percentiles> {
+    // A process of its own, and the last to get a processor: a stranger brings his own.
+    let mut attacker = Command::new("nice")
+        .args(["-n", "19"])
+        .arg(std::env::current_exe()?)
+        .args([ATTACK, attack.name(), target.relay()])
+        .arg(time.as_secs_f64().to_string())
+        .kill_on_drop(true)
+        .spawn()
+        .context("start the attacker with `nice`")?;
+    let latencies = honest(node, time).await?;
+    let status = attacker.wait().await?;
+    ensure!(status.success(), "the attacker failed: {status}");
+    Ok(latencies.percentiles())
 }
 
 async fn honest(node: &NodeProcess, time: Duration) -> Result<Latencies> {

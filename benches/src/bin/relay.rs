@@ -13,8 +13,13 @@ use benches::options::Options;
 use benches::report::{Report, Table};
 use benches::statistics::Latencies;
 use clap::Parser;
+use mimalloc::MiMalloc;
 use serde_json::json;
 use testkit::{Interop, RawGun, raw};
+
+/// That of the node, for the core alone.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const RUNS: usize = 3;
 
@@ -58,14 +63,13 @@ async fn measure() -> Result<()> {
         &["p50 ms", "p99", "max"],
     );
     for _ in 0..runs {
-        let mut rates = Vec::new();
+        let (mut rates, mut delays) = (Vec::new(), Vec::new());
         for kind in Kind::available(interop) {
             rates.push(measure_core(kind, interop, &options, &mut core).await?);
-            measure_push(kind, interop, &options, &mut push).await?;
+            delays.push(measure_push(kind, interop, &options, &mut push).await?);
         }
-        if let [theirs, ours] = rates[..] {
-            core.add("ratio", &[ours / theirs]);
-        }
+        add_ratio(&mut core, &rates);
+        add_ratio(&mut push, &delays);
     }
     report.table(core);
     report.table(push);
@@ -80,18 +84,29 @@ async fn measure() -> Result<()> {
             "disk bytes/node",
             "stopped after ms",
             "listening again after ms",
+            "after kill -9, ms",
         ],
     );
+    let mut sizes = Vec::new();
     for kind in Kind::available(interop) {
         let count = match kind {
             Kind::Ours => nodes,
             Kind::GunJs => nodes.min(GUN_JS_NODES),
         };
-        measure_many(kind, count, interop, &options, &mut many).await?;
+        sizes.push(measure_many(kind, count, interop, &options, &mut many).await?);
     }
+    add_ratio(&mut many, &sizes);
     report.table(many);
     report.print(&options);
     Ok(())
+}
+
+/// Ours by theirs, column by column, if both were measured.
+fn add_ratio<const N: usize>(table: &mut Table, measured: &[[f64; N]]) {
+    if let [theirs, ours] = measured {
+        let ratios: Vec<f64> = theirs.iter().zip(ours).map(|(a, b)| b / a).collect();
+        table.add("ratio", &ratios);
+    }
 }
 
 fn now_ms() -> Result<u64> {
@@ -104,7 +119,7 @@ async fn measure_core(
     interop: Option<&Interop>,
     options: &Options,
     table: &mut Table,
-) -> Result<f64> {
+) -> Result<[f64; 2]> {
     let relay = Relay::start_with(kind, Storage::Memory, interop, options).await?;
     let mut load = Load::connect(&relay.url(), now_ms()?).await?;
     load.put_blind(CORE_PUTS / 10).await.context("warm up")?;
@@ -112,8 +127,9 @@ async fn measure_core(
     let seconds = load.put_blind(CORE_PUTS).await?;
     let count = f64::from(CORE_PUTS);
     let cpu_us = (relay.cpu_seconds() - before) * 1e6 / count;
-    table.add(kind.name(), &[count / seconds, cpu_us]);
-    Ok(count / seconds)
+    let numbers = [count / seconds, cpu_us];
+    table.add(kind.name(), &numbers);
+    Ok(numbers)
 }
 
 async fn measure_push(
@@ -121,7 +137,7 @@ async fn measure_push(
     interop: Option<&Interop>,
     options: &Options,
     table: &mut Table,
-) -> Result<()> {
+) -> Result<[f64; 3]> {
     const SOUL: &str = "bench/pushed";
     let relay = Relay::start(kind, interop, options).await?;
     let mut writer = RawGun::connect(&relay.url()).await?;
@@ -143,8 +159,9 @@ async fn measure_push(
         tokio::time::sleep(PUSH_GAP).await;
     }
     let latency = latencies.percentiles();
-    table.add(kind.name(), &[latency.p50, latency.p99, latency.max]);
-    Ok(())
+    let numbers = [latency.p50, latency.p99, latency.max];
+    table.add(kind.name(), &numbers);
+    Ok(numbers)
 }
 
 async fn measure_many(
@@ -153,7 +170,7 @@ async fn measure_many(
     interop: Option<&Interop>,
     options: &Options,
     table: &mut Table,
-) -> Result<()> {
+) -> Result<[f64; 9]> {
     let mut relay = Relay::start(kind, interop, options).await?;
     let mut load = Load::connect(&relay.url(), now_ms()?).await?;
     let written = load.put_count(count, WINDOW).await?;
@@ -169,19 +186,21 @@ async fn measure_many(
     let started = Instant::now();
     relay.start_again().await?;
     let ready = started.elapsed();
+    let crashed = Instant::now();
+    relay.crash_and_restart().await?;
+    let recovered = crashed.elapsed();
     let nodes = written.acked.len() as f64;
-    table.add(
-        kind.name(),
-        &[
-            nodes,
-            nodes / written.seconds,
-            memory.now,
-            memory.high_water,
-            memory.now * 1_048_576.0 / nodes,
-            disk / nodes,
-            stopped.as_secs_f64() * 1e3,
-            ready.as_secs_f64() * 1e3,
-        ],
-    );
-    Ok(())
+    let numbers = [
+        nodes,
+        nodes / written.seconds,
+        memory.now,
+        memory.high_water,
+        memory.now * 1_048_576.0 / nodes,
+        disk / nodes,
+        stopped.as_secs_f64() * 1e3,
+        ready.as_secs_f64() * 1e3,
+        recovered.as_secs_f64() * 1e3,
+    ];
+    table.add(kind.name(), &numbers);
+    Ok(numbers)
 }

@@ -63,6 +63,8 @@ enum End {
     Silent,
     /// The peer takes nothing off its socket.
     Stalled,
+    /// A frame that did not end.
+    Unfinished,
     /// This side closes.
     Ours(CloseCause),
     /// The node is stopping.
@@ -76,6 +78,7 @@ impl End {
             Self::TooLarge => "the peer sent a frame over the limit".to_owned(),
             Self::Silent => "the peer fell silent".to_owned(),
             Self::Stalled => "the peer stopped reading".to_owned(),
+            Self::Unfinished => "the peer sent a frame that did not end in time".to_owned(),
             Self::Ours(CloseCause::Asked(why)) => why.clone(),
             Self::Ours(CloseCause::Full) => "the peer does not read its answers".to_owned(),
             Self::Stopping => "this node is stopping".to_owned(),
@@ -89,7 +92,7 @@ impl End {
             Self::TooLarge => CloseCode::Size,
             Self::Invalid(code, _) => *code,
             Self::Ours(CloseCause::Asked(_)) => CloseCode::Normal,
-            Self::Ours(CloseCause::Full) => CloseCode::Policy,
+            Self::Unfinished | Self::Ours(CloseCause::Full) => CloseCode::Policy,
             Self::Stopping => CloseCode::Away,
         };
         Some(CloseFrame {
@@ -127,6 +130,7 @@ where
     link.outbox.seal();
     // From here on a send finds no link; the peer is told goodbye in its own time.
     net.forget(link.peer);
+    link.frame.finished();
     let why = end.why();
     debug!(peer = link.peer.0, label = link.label, why, "link closed");
     let closed = NetEvent::Closed {
@@ -196,6 +200,7 @@ where
             Some(Ok(tungstenite::Message::Text(text))) => {
                 link.meters.count(|meter| &meter.frames_in, 1);
                 let messages = parse(text, *limits, link, net).await;
+                link.frame.finished();
                 let refused = messages.iter().filter(|message| message.is_err()).count();
                 link.meters
                     .count(|meter| &meter.messages_refused, refused as u64);
@@ -217,6 +222,7 @@ where
             }
             // GUN has no binary frames; gun.js drops them without a word.
             Some(Ok(tungstenite::Message::Binary(_))) => {
+                link.frame.finished();
                 link.meters.count(|meter| &meter.frames_binary, 1);
             }
             Some(Ok(tungstenite::Message::Close(frame))) => {
@@ -226,7 +232,11 @@ where
                 );
                 return End::Goodbye(why.trim_end().to_owned());
             }
-            Some(Ok(_)) => {}
+            // These may come between the parts of a message, which goes on.
+            Some(Ok(tungstenite::Message::Ping(data) | tungstenite::Message::Pong(data))) => {
+                link.frame.passed(data.len());
+            }
+            Some(Ok(tungstenite::Message::Frame(_))) => {}
             Some(Err(error)) => return broken(error, link),
             None => return End::Lost("the connection ended".to_owned()),
         }
@@ -255,11 +265,9 @@ async fn parse(text: Utf8Bytes, limits: Limits, link: &Link, net: &Inner) -> Mes
     let parsed = if text.len() <= INLINE_BYTES_MAX {
         wire::parse_frame(&text, &limits)
     } else {
-        let parsing = net
-            .tracker
-            .spawn_blocking(move || wire::parse_frame(&text, &limits));
-        // The parser is total; only a runtime that shuts down cuts it off.
-        parsing.await.unwrap_or_default()
+        let parsing = move || wire::parse_frame(&text, &limits);
+        // The parser is total; only a node that stops cuts it off.
+        net.background.run(parsing).await.unwrap_or_default()
     };
     Messages::new(parsed, room)
 }
@@ -302,8 +310,8 @@ where
                 let frame = if weight <= INLINE_BYTES_MAX {
                     packer.push(&message)
                 } else {
-                    let encoding = net.tracker.spawn_blocking(move || wire::encode(&message));
-                    // Only a runtime that shuts down cuts it off.
+                    let encoding = net.background.run(move || wire::encode(&message));
+                    // Only a node that stops cuts it off.
                     packer.push_text(&encoding.await.unwrap_or_default())
                 };
                 if let Some(frame) = frame {
@@ -350,6 +358,10 @@ async fn watch(link: &Link, net: &Inner, ping: &Notify) -> End {
     let mut moved = (meter.bytes_out.value(), Instant::now());
     loop {
         tokio::time::sleep(timers.watch_every).await;
+        if link.frame.has_taken(timers.frame_max) {
+            link.meters.count(|meter| &meter.frames_unfinished, 1);
+            return End::Unfinished;
+        }
         // An idle link says nothing about the peer; one that can't get rid of a byte does.
         let bytes_out = meter.bytes_out.value();
         if bytes_out != moved.0 || !link.has_unsent() {
@@ -396,7 +408,7 @@ where
     {
         return;
     }
-    if matches!(end, End::TooLarge | End::Invalid(..)) {
+    if matches!(end, End::TooLarge | End::Invalid(..) | End::Unfinished) {
         // The rest of the frame is still to come. It is read away unparsed: closing a socket
         // with unread data resets it, and the peer would lose our last words.
         let mut scratch = vec![0; DISCARD_BYTES];

@@ -21,6 +21,7 @@ use crate::meter::{Meter, Metered, Meters};
 use crate::network::Inner;
 use crate::status::{LinkPhase, LinkStatus, Traffic};
 use crate::tls;
+use crate::unfinished::FrameState;
 
 /// Why an address is refused that leads back here.
 pub(crate) const OURSELVES: &str =
@@ -192,6 +193,7 @@ async fn serve(dial: &Dial, net: &Arc<Inner>, socket: Socket) {
         label,
         None,
         net.meters(Arc::clone(&dial.meter)),
+        FrameState::default(),
     );
     dial.enter(LinkPhase::Connected, Some(link.peer), net.clock.now_ms());
     info!(address = %dial.address, peer = link.peer.0, "connected to a peer");

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::meter::Meters;
 use crate::outbox::{Offer, Outbox};
+use crate::unfinished::FrameState;
 
 /// Bytes of one connection's frames that were read and not yet handled: enough to keep the application
 /// busy, little beside what all connections share.
@@ -35,6 +36,8 @@ pub(crate) struct Link {
     pub(crate) since_ms: u64,
     pub(crate) outbox: Outbox,
     pub(crate) meters: Meters,
+    /// The frame that is being read.
+    pub(crate) frame: FrameState,
     /// Set while messages that left the outbox are not yet all in the socket.
     writing: AtomicBool,
     /// Bytes of frames that may wait for the application.
@@ -50,6 +53,7 @@ impl Link {
         (label, origin): (String, Option<IpAddr>),
         outbox: Outbox,
         meters: Meters,
+        frame: FrameState,
     ) -> Self {
         let since_ms = meters.clock.now_ms();
         meters.own.begin(since_ms);
@@ -61,6 +65,7 @@ impl Link {
             since_ms,
             outbox,
             meters,
+            frame,
             writing: AtomicBool::new(false),
             credit: Arc::new(Semaphore::new(CREDIT_BYTES)),
             closing: CancellationToken::new(),

@@ -63,6 +63,7 @@ pub(crate) struct Meter {
     pub(crate) pushes_dropped: Count,
     pub(crate) frames_binary: Count,
     pub(crate) frames_too_large: Count,
+    pub(crate) frames_unfinished: Count,
     pub(crate) closed_full: Count,
     heard_ms: AtomicU64,
 }

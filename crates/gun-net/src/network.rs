@@ -17,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::address::{PeerAddress, Transport};
+use crate::background::Background;
 use crate::dialer::{self, Dial};
 use crate::link::{CloseCause, Link};
 use crate::meter::{Clock, Meter, Meters};
 use crate::outbox::{Offer, Outbox, OutboxLimits};
 use crate::status::{LinkPhase, LinkStatus, Traffic};
+use crate::unfinished::{FrameState, Unfinished};
 
 /// Bytes of frames that were read and not yet handled, over all connections: room for the largest
 /// frame of an accepted peer, enough to keep the application busy, and the parsed form (up to 16
@@ -79,7 +81,10 @@ pub struct Timers {
     pub silence_max: Duration,
     /// A peer whose socket takes nothing for this long, while something waits, is given up.
     pub stall_max: Duration,
-    /// How often silence and stalls are looked at.
+    /// An accepted peer whose frame has not ended this long after it began to need room is given up: time for the
+    /// largest one at 5.6 Mbit/s. Who waits for room that others occupy waits as long.
+    pub frame_max: Duration,
+    /// How often silence, stalls and unfinished frames are looked at.
     pub watch_every: Duration,
     /// How long queued messages may take to go out when a connection is closed.
     pub drain_max: Duration,
@@ -101,6 +106,7 @@ impl Default for Timers {
             ping_after: Duration::from_secs(30),
             silence_max: Duration::from_secs(75),
             stall_max: Duration::from_secs(60),
+            frame_max: Duration::from_secs(60),
             watch_every: Duration::from_secs(5),
             drain_max: Duration::from_secs(1),
             close_max: Duration::from_secs(2),
@@ -132,7 +138,7 @@ pub enum NetEvent {
         /// Its messages.
         messages: Messages,
     },
-    /// The peer has read what made a message [`SendResult::Crowded`].
+    /// The peer has read what made a message [`SendResult::Crowded`] or [`SendResult::Dropped`].
     Relieved {
         /// Which.
         peer: PeerId,
@@ -230,7 +236,8 @@ pub enum SendResult {
     /// The same, but much waits before it: what more the peer asks for had better wait for
     /// [`NetEvent::Relieved`].
     Crowded,
-    /// It was news for a peer that reads too slowly; the peer has to catch up.
+    /// It was news for a peer that reads too slowly; what it missed can be sent after
+    /// [`NetEvent::Relieved`].
     Dropped,
     /// The peer does not read its answers: its connection is being closed.
     Closed,
@@ -250,6 +257,7 @@ pub(crate) struct Inner {
     pub(crate) events: mpsc::Sender<NetEvent>,
     pub(crate) cancel: CancellationToken,
     pub(crate) tracker: TaskTracker,
+    pub(crate) background: Background,
     pub(crate) clock: Clock,
     links: Mutex<HashMap<PeerId, Arc<Link>>>,
     dials: Vec<Arc<Dial>>,
@@ -257,17 +265,20 @@ pub(crate) struct Inner {
     traffic: Arc<Meter>,
     outbox_bytes: Arc<AtomicUsize>,
     inbound: Arc<Semaphore>,
+    pub(crate) unfinished: Unfinished,
 }
 
 impl Network {
     /// Starts dialling. Events go to `events`, whose bound is what holds fast peers back;
-    /// tasks run on `tracker` and end after `cancel`, when queued messages have gone out.
+    /// tasks run on `tracker` and end after `cancel`, when queued messages have gone out; large
+    /// frames are parsed and written in the `background`.
     #[must_use]
     pub fn start(
         config: NetConfig,
         events: mpsc::Sender<NetEvent>,
         cancel: CancellationToken,
         tracker: TaskTracker,
+        background: Background,
     ) -> Self {
         let clock = Clock::start();
         let dials = config.peers.iter().cloned();
@@ -280,6 +291,7 @@ impl Network {
             events,
             cancel,
             tracker,
+            background,
             clock,
             links: Mutex::default(),
             dials,
@@ -287,6 +299,7 @@ impl Network {
             traffic: Arc::default(),
             outbox_bytes: Arc::default(),
             inbound: Arc::new(Semaphore::new(INBOUND_BYTES_MAX)),
+            unfinished: Unfinished::default(),
         });
         for dial in &inner.dials {
             inner
@@ -431,10 +444,18 @@ impl Inner {
         label: String,
         origin: Option<IpAddr>,
         meters: Meters,
+        frame: FrameState,
     ) -> Arc<Link> {
         let peer = PeerId(self.next_peer.fetch_add(1, Ordering::Relaxed));
         let outbox = Outbox::new(self.config.outbox, Arc::clone(&self.outbox_bytes));
-        let link = Arc::new(Link::new(peer, direction, (label, origin), outbox, meters));
+        let link = Arc::new(Link::new(
+            peer,
+            direction,
+            (label, origin),
+            outbox,
+            meters,
+            frame,
+        ));
         self.links().insert(peer, Arc::clone(&link));
         link
     }

@@ -52,9 +52,9 @@ impl Default for OutboxLimits {
 pub(crate) enum Offer {
     /// It will be sent.
     Queued,
-    /// It will be sent, behind much else: [`Popped::relieved`] tells when that is gone.
+    /// It will be sent, behind much else: [`Taken::Relieved`] tells when that is gone.
     Crowded,
-    /// It was news, and there is no room.
+    /// It was news, and there is no room: [`Taken::Relieved`] tells when there is again.
     Dropped,
     /// It was not news, and there is no room: the connection has to be closed.
     Overflow,
@@ -119,7 +119,10 @@ impl Outbox {
         }
         if !self.fits(&queue, weight, kind) {
             return match kind {
-                SendKind::Push | SendKind::Keepalive => Offer::Dropped,
+                SendKind::Push | SendKind::Keepalive => {
+                    queue.crowded = true;
+                    Offer::Dropped
+                }
                 SendKind::Reply | SendKind::Request => Offer::Overflow,
             };
         }
@@ -312,7 +315,7 @@ mod tests {
         }
         assert_eq!(outbox.offer(news(1), SendKind::Push), Offer::Dropped);
         for _ in 0..5 {
-            assert_eq!(outbox.offer(ack(), SendKind::Reply), Offer::Queued);
+            assert_eq!(outbox.offer(ack(), SendKind::Reply), Offer::Crowded);
         }
         assert_eq!(outbox.offer(ack(), SendKind::Reply), Offer::Overflow);
         assert_eq!(outbox.offer(ack(), SendKind::Request), Offer::Overflow);
@@ -329,7 +332,7 @@ mod tests {
         let outbox = outbox(limits);
         assert_eq!(outbox.offer(news(4_000), SendKind::Push), Offer::Queued);
         assert_eq!(outbox.offer(news(4_000), SendKind::Push), Offer::Dropped);
-        assert_eq!(outbox.offer(news(4_000), SendKind::Reply), Offer::Queued);
+        assert_eq!(outbox.offer(news(4_000), SendKind::Reply), Offer::Crowded);
         assert_eq!(outbox.offer(news(4_000), SendKind::Reply), Offer::Overflow);
     }
 
@@ -389,6 +392,18 @@ mod tests {
         assert_eq!(take_one(&outbox, &mut one), Taken::Some);
         assert_eq!(take_one(&outbox, &mut one), Taken::Nothing);
         assert_eq!(offer(), Offer::Queued);
+    }
+
+    #[test]
+    fn who_missed_news_is_relieved_also_where_little_waits() {
+        let outbox = outbox(OutboxLimits {
+            bytes_max: 4_000,
+            ..OutboxLimits::default()
+        });
+        assert_eq!(outbox.offer(news(1_000), SendKind::Push), Offer::Queued);
+        assert_eq!(outbox.offer(news(1_000), SendKind::Push), Offer::Dropped);
+        assert_eq!(outbox.take(&mut Vec::new()), Taken::Relieved);
+        assert_eq!(outbox.offer(news(1_000), SendKind::Push), Offer::Queued);
     }
 
     #[test]

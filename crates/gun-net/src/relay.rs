@@ -51,6 +51,9 @@ async fn upgrade(State(net): State<Arc<Inner>>, mut request: Request) -> Respons
     let remote = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let label = remote.map_or_else(|| "unknown".to_owned(), |remote| remote.0.to_string());
     let admitted = request.extensions().get::<Admitted>().cloned();
+    if let Some(admitted) = &admitted {
+        admitted.upgraded();
+    }
     let upgrading = hyper::upgrade::on(&mut request);
     net.tracker
         .spawn(accept(upgrading, label, admitted, Arc::clone(&net)));
@@ -65,11 +68,12 @@ async fn accept(upgrading: OnUpgrade, label: String, admitted: Option<Admitted>,
         Err(_) => return debug!(label, "an upgrade timed out"),
     };
     let meters = net.meters(Arc::default());
+    let origin = admitted.as_ref().map(Admitted::origin);
     let stream = Metered::new(TokioIo::new(upgraded), meters.clone());
+    let (stream, frame) = net.unfinished.of(origin, stream);
     let config = connection::websocket_config(&net.config.accepted);
     let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-    let origin = admitted.as_ref().map(Admitted::origin);
-    let link = net.open(Direction::Accepted, label, origin, meters);
+    let link = net.open(Direction::Accepted, label, origin, meters, frame);
     connection::run(socket, link, net).await;
     drop(admitted);
 }

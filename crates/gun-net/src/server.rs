@@ -23,6 +23,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use crate::trickle::{Unhurried, Upgraded};
+
 /// Pause after the system refused to accept: it has run out of files or memory, and asking
 /// again at once would only keep a core busy.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -116,12 +118,18 @@ impl Admitted {
     pub fn origin(&self) -> IpAddr {
         self.place.origin
     }
+
+    /// The connection is no longer one of requests.
+    pub(crate) fn upgraded(&self) {
+        self.place.upgraded.set();
+    }
 }
 
 #[derive(Debug)]
 struct Place {
     caps: Arc<Caps>,
     origin: IpAddr,
+    upgraded: Upgraded,
 }
 
 #[derive(Debug)]
@@ -150,7 +158,11 @@ impl Caps {
         counts.accepted.fetch_add(1, Ordering::Relaxed);
         let caps = Arc::clone(self);
         Some(Admitted {
-            place: Arc::new(Place { caps, origin }),
+            place: Arc::new(Place {
+                caps,
+                origin,
+                upgraded: Upgraded::default(),
+            }),
         })
     }
 
@@ -276,6 +288,7 @@ impl Connection {
             router,
             ..
         } = self;
+        let stream = Unhurried::new(stream, admitted.place.upgraded.clone());
         let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(remote));
             request.extensions_mut().insert(admitted.clone());

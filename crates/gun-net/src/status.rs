@@ -75,6 +75,8 @@ pub struct Traffic {
     pub frames_binary: u64,
     /// Connections closed for a frame over the limit.
     pub frames_too_large: u64,
+    /// Connections closed for a frame that did not end.
+    pub frames_unfinished: u64,
     /// Connections closed because the peer did not read its answers.
     pub closed_full: u64,
 }
@@ -92,6 +94,7 @@ impl Traffic {
             pushes_dropped: meter.pushes_dropped.value(),
             frames_binary: meter.frames_binary.value(),
             frames_too_large: meter.frames_too_large.value(),
+            frames_unfinished: meter.frames_unfinished.value(),
             closed_full: meter.closed_full.value(),
         }
     }

@@ -15,6 +15,9 @@ const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// The longest an answer may take, above what the node itself allows a sweep.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(16 * 60);
 
+/// The longest an answer in parts may take: a backup of a large node over a poor line.
+const STREAM_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Why a call brought no answer to work with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -78,6 +81,25 @@ impl ClientError {
             Self::Broken { .. } => "connection-broken",
             Self::Setup(_) => "client-setup",
         }
+    }
+}
+
+/// An answer that comes in parts.
+pub struct Parts {
+    response: reqwest::Response,
+    client: Client,
+}
+
+impl Parts {
+    /// The next part; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ClientError::Broken`].
+    pub async fn next(
+        &mut self,
+    ) -> Result<Option<impl std::ops::Deref<Target = [u8]>>, ClientError> {
+        let part = self.response.chunk().await;
+        part.map_err(|error| self.client.failed(&error))
     }
 }
 
@@ -168,6 +190,36 @@ impl Client {
         self.send(request).await
     }
 
+    /// DELETE `path`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.send(self.http.delete(self.address(path, &[]))).await
+    }
+
+    /// GET `path`, whose answer comes in parts and may be of any length.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn stream(&self, path: &str) -> Result<Parts, ClientError> {
+        let mut request = self
+            .http
+            .get(self.address(path, &[]))
+            .timeout(STREAM_TIME_MAX);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.text());
+        }
+        let response = request.send().await.map_err(|error| self.failed(&error))?;
+        if response.status().is_success() {
+            let client = self.clone();
+            return Ok(Parts { response, client });
+        }
+        let status = response.status();
+        let text = response.text().await.map_err(|error| self.failed(&error))?;
+        Err(self.refused(status, &text))
+    }
+
     fn address(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
@@ -192,7 +244,11 @@ impl Client {
         {
             return Ok(answer);
         }
-        Err(match serde_json::from_str::<ErrorBody>(&text) {
+        Err(self.refused(status, &text))
+    }
+
+    fn refused(&self, status: reqwest::StatusCode, text: &str) -> ClientError {
+        match serde_json::from_str::<ErrorBody>(text) {
             Ok(body) => ClientError::Refused {
                 status: status.as_u16(),
                 body,
@@ -201,7 +257,7 @@ impl Client {
                 url: self.url().to_owned(),
                 status: status.as_u16(),
             },
-        })
+        }
     }
 
     fn failed(&self, error: &reqwest::Error) -> ClientError {

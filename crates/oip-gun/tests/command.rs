@@ -256,7 +256,12 @@ async fn the_verbs_do_the_whole_life_of_a_record() {
     let (code, audit) = as_operator(&["audit", "verify"]).await;
     assert_eq!((code, &audit["broken"]), (Some(0), &Value::Null));
     let (code, listed) = as_operator(&["audit", "list"]).await;
-    assert_eq!((code, &listed[0]["action"]), (Some(0), &json!("sealed")));
+    // Without a token it was refused first.
+    let told = [0, 1].map(|n| &listed[n]["action"]);
+    assert_eq!(
+        (code, told),
+        (Some(0), [&json!("refused"), &json!("sealed")])
+    );
     let diary = published_diary(&report);
     let (code, shared) = as_operator(&["share", &diary, "nobody"]).await;
     assert_eq!(
@@ -453,4 +458,206 @@ async fn a_node_that_others_can_reach_makes_a_token_that_the_verbs_on_its_machin
     )
     .await;
     assert_eq!(published.status.code(), Some(0), "{}", stderr(&published));
+}
+
+/// Runs the binary in `folder` with one variable more than [`run`] gives it.
+async fn run_with(folder: &Path, variable: (&str, &str), arguments: &[&str]) -> Output {
+    let command = Command::new(BINARY)
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .env(variable.0, variable.1)
+        .kill_on_drop(true)
+        .output();
+    tokio::time::timeout(PATIENCE, command)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_machine_gets_a_token_publishes_with_it_and_loses_it() {
+    let node = node().await;
+    std::fs::write(
+        node.folder().join("a.json"),
+        json!({"basic": {"name": "By a machine"}}).to_string(),
+    )
+    .unwrap();
+    let tokens = ["--data-dir", "data"];
+    let create = [
+        "tokens",
+        "create",
+        "--scope",
+        "publish",
+        "--name",
+        "backup-job",
+    ];
+    let create = [&create[..], &["--expires", "90d"], &tokens].concat();
+    let (code, made) = verb(&node, &create).await;
+    assert_eq!(
+        (code, &made["scope"]),
+        (Some(0), &json!("publish")),
+        "{made}"
+    );
+    let token = made["token"].as_str().unwrap();
+    let publish = ["publish", "a.json", "--type", "post", "--local-id", "job"];
+    let as_machine = async |arguments: &[&str]| {
+        let arguments = [arguments, &["--json", "--url", node.api()]].concat();
+        let output = run_with(node.folder(), ("OIP_GUN_TOKEN", token), &arguments).await;
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), answer)
+    };
+    let (code, published) = as_machine(&publish).await;
+    assert_eq!(code, Some(0), "{published}");
+    let (code, refused) = as_machine(&["keys", "show"]).await;
+    assert_eq!(
+        (code, &refused["reason"]),
+        (Some(1), &json!("scope-missing"))
+    );
+    let (code, listed) = verb(&node, &[&["tokens", "list"], &tokens[..]].concat()).await;
+    assert_eq!((code, &listed[0]["name"]), (Some(0), &json!("backup-job")));
+    assert!(!listed.to_string().contains(token));
+    let stored = std::fs::read_to_string(node.folder().join("data/tokens.json")).unwrap();
+    assert!(
+        !stored.contains(token) && stored.contains("backup-job"),
+        "{stored}"
+    );
+    let revoke = [&["tokens", "revoke", "backup-job"], &tokens[..]].concat();
+    assert_eq!(verb(&node, &revoke).await.0, Some(0));
+    let (code, refused) = as_machine(&publish).await;
+    assert_eq!(code, Some(1));
+    assert!(refused.to_string().contains("wrong-token"), "{refused}");
+    assert!(!String::from_utf8_lossy(&node.log()).contains(token));
+}
+
+#[tokio::test]
+async fn keys_are_locked_carried_to_another_data_folder_and_the_node_is_the_same_there() {
+    const PASSPHRASE: &str = "correct horse battery staple";
+    let mut node = node().await;
+    let operator = ["--data-dir", "data"];
+    let (_, before) = verb(&node, &[&["keys", "show"], &operator[..]].concat()).await;
+    let folder = node.folder().to_owned();
+    let with = ("OIP_GUN_KEY_PASSPHRASE", PASSPHRASE);
+    let protect = ["keys", "protect", "--data-dir", "data"];
+    let running = run_with(&folder, with, &protect).await;
+    assert!(
+        stderr(&running).contains("stop it first"),
+        "{}",
+        stderr(&running)
+    );
+    node.terminate().await.unwrap();
+    for (variable, cure) in [
+        (("UNUSED", ""), "set OIP_GUN_KEY_PASSPHRASE"),
+        (("OIP_GUN_KEY_PASSPHRASE", "short"), "take a longer one"),
+    ] {
+        let refused = run_with(&folder, variable, &protect).await;
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(stderr(&refused).contains(cure), "{}", stderr(&refused));
+    }
+    let plain = std::fs::read_to_string(folder.join("data/keys/identity.json")).unwrap();
+    let locked = run_with(&folder, with, &protect).await;
+    assert_eq!(locked.status.code(), Some(0), "{}", stderr(&locked));
+    for name in ["identity.json", "encryption.json", "creator.json"] {
+        let text = std::fs::read_to_string(folder.join("data/keys").join(name)).unwrap();
+        let secret = serde_json::from_str::<Value>(&plain).unwrap();
+        for part in secret
+            .as_object()
+            .unwrap()
+            .values()
+            .filter_map(Value::as_str)
+        {
+            assert!(part.len() < 8 || !text.contains(part), "{name}");
+        }
+        assert!(text.contains("argon2id"), "{name}: {text}");
+    }
+    let serve = ["serve", "--port=0", "--relay-port=0", "--data-dir=data"];
+    for (variable, cure) in [
+        (("UNUSED", ""), "is locked with a passphrase"),
+        (
+            ("OIP_GUN_KEY_PASSPHRASE", "another passphrase"),
+            "the passphrase does not open it",
+        ),
+        (
+            ("OIP_GUN_KEY_PASSPHRASE_FILE", "nowhere"),
+            "failed to read the passphrase",
+        ),
+    ] {
+        let refused = run_with(&folder, variable, &serve).await;
+        assert_eq!(refused.status.code(), Some(1));
+        let message = stderr(&refused);
+        assert!(message.contains(cure), "{message}");
+        assert!(!message.contains("another passphrase"), "{message}");
+    }
+    let export = run(&folder, &["keys", "export", "copied", "--data-dir", "data"]).await;
+    assert_eq!(export.status.code(), Some(0), "{}", stderr(&export));
+
+    // Into the folder of a node that has keys of its own: nothing of it is touched.
+    let mut other = NodeProcess::start(BINARY, NodeOptions::named("other"))
+        .await
+        .unwrap();
+    other.terminate().await.unwrap();
+    let copied = folder.join("copied");
+    let into = |data_dir: &'static str| {
+        [
+            "keys",
+            "import",
+            copied.to_str().unwrap(),
+            "--data-dir",
+            data_dir,
+        ]
+    };
+    let theirs = std::fs::read_to_string(other.folder().join("data/keys/identity.json")).unwrap();
+    let refused = run(other.folder(), &into("data")).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        stderr(&refused).contains("import into another data folder"),
+        "{}",
+        stderr(&refused)
+    );
+    let after = std::fs::read_to_string(other.folder().join("data/keys/identity.json")).unwrap();
+    assert_eq!(theirs, after);
+
+    std::fs::remove_dir_all(other.folder().join("data")).unwrap();
+    let refused = run_with(
+        other.folder(),
+        ("OIP_GUN_KEY_PASSPHRASE", "another passphrase"),
+        &into("data"),
+    )
+    .await;
+    assert!(
+        stderr(&refused).contains("stays locked"),
+        "{}",
+        stderr(&refused)
+    );
+    assert!(!other.folder().join("data").exists());
+    let file = other.folder().join("passphrase");
+    std::fs::write(&file, format!("{PASSPHRASE}\n")).unwrap();
+    let with_file = ("OIP_GUN_KEY_PASSPHRASE_FILE", file.to_str().unwrap());
+    let imported = run_with(other.folder(), with_file, &into("data")).await;
+    assert_eq!(imported.status.code(), Some(0), "{}", stderr(&imported));
+    let again = run_with(other.folder(), with_file, &into("data")).await;
+    assert!(String::from_utf8_lossy(&again.stdout).contains("left as they were"));
+    other
+        .options()
+        .env
+        .push((with_file.0.to_owned(), with_file.1.to_owned()));
+    other.restart().await.unwrap();
+    let (_, there) = verb(&other, &[&["keys", "show"], &operator[..]].concat()).await;
+    assert_eq!(there, before);
+    // A key made by a node with locked files is locked too.
+    let (code, rotated) = verb(&other, &[&["keys", "rotate"], &operator[..]].concat()).await;
+    assert_eq!(code, Some(0), "{rotated}");
+    let ring = other.folder().join("data/keys/encryption.json");
+    assert!(std::fs::read_to_string(&ring).unwrap().contains("argon2id"));
+    other.terminate().await.unwrap();
+    let unprotect = ["keys", "unprotect", "--data-dir", "data"];
+    let opened = run_with(other.folder(), with_file, &unprotect).await;
+    assert_eq!(opened.status.code(), Some(0), "{}", stderr(&opened));
+    let plain_again = std::fs::read_to_string(other.folder().join("data/keys/identity.json"));
+    assert_eq!(plain_again.unwrap(), plain);
+    other.options().env.clear();
+    other.restart().await.unwrap();
+    let (_, there) = verb(&other, &[&["keys", "show"], &operator[..]].concat()).await;
+    assert_eq!(there["encryptionKeys"], rotated["encryptionKeys"]);
 }

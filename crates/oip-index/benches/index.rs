@@ -12,12 +12,17 @@ use std::ops::Bound;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use mimalloc::MiMalloc;
 use oip_index::{
     Access, Condition, Direction, EmbeddedIndex, Envelope, Facet, FacetRequest, FieldPath,
     Highlight, Index, IndexOp, LastWord, MatchMode, Phrase, Position, Query, Readers, SortKey,
     Spelling, Text, Version,
 };
 use serde_json::json;
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const RECORDS_DEFAULT: u64 = 100_000;
 /// As the node's indexer has it.
@@ -154,6 +159,7 @@ fn record(number: u64, revision: u64) -> IndexOp {
     let envelope = Envelope {
         readers: Readers::Public,
         version: Version {
+            class: 2,
             indexed_at_ms: 1_768_903_200_000 + number as i64,
             revision,
             digest: [7; 32],
@@ -212,12 +218,15 @@ fn edits(index: &dyn Index, feed: &mut Feed, records: u64) -> Outcome<Vec<Durati
 
 fn fill(index: &dyn Index, feed: &mut Feed, records: u64) -> Outcome<()> {
     let start = Instant::now();
+    let mut anonymous = 0;
     let mut times = timed(records.div_ceil(BATCH), || {
+        anonymous = anonymous.max(anonymous_kib()?);
         let batch: Vec<_> = (0..BATCH).map(|_| feed.record()).collect();
         feed.apply(index, &batch)
     })?;
     let rate = (times.len() as u64 * BATCH) as f64 / start.elapsed().as_secs_f64();
     print_times(&format!("{BATCH} new records"), &mut times);
+    println!("of its own, without pages of files, at most during the fill: {anonymous} kB");
     println!("fill: {rate:.0} records/s, corpus made in the same loop");
     Ok(())
 }
@@ -351,8 +360,22 @@ fn folder_bytes(path: &Path) -> Outcome<u64> {
     Ok(bytes)
 }
 
+/// The most that was ever resident: pages of index files too, which the system takes back when it needs them.
 fn high_water() -> Outcome<String> {
+    Ok(status("VmHWM:")?.unwrap_or("not known on this system".to_owned()))
+}
+
+/// Memory of the process itself now, in KiB; 0 where it is not told.
+fn anonymous_kib() -> Outcome<u64> {
+    let told = status("RssAnon:")?;
+    let number = told
+        .as_deref()
+        .and_then(|text| text.split_whitespace().next());
+    Ok(number.and_then(|number| number.parse().ok()).unwrap_or(0))
+}
+
+fn status(name: &str) -> Outcome<Option<String>> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    Ok(line.unwrap_or("not known on this system").trim().to_owned())
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    Ok(line.map(|text| text.trim().to_owned()))
 }

@@ -1,14 +1,16 @@
 //! Writing to a real Elasticsearch or OpenSearch, beside a bare loop that sends the same documents to the
 //! same server; searches; and how soon a fresh document is found.
 //!
-//! `cargo xtask servers && cargo xtask bench search_server`. `OIP_SEARCH_SERVERS` chooses the servers,
-//! `OIP_BENCH_RECORDS` the number of documents of a round (10,000 unless told).
+//! `cargo xtask servers && cargo xtask bench search_server [-- RECORDS…]`. Searches are measured over each of
+//! these numbers of documents (100,000 unless told). `OIP_SEARCH_SERVERS` chooses the servers,
+//! `OIP_BENCH_RECORDS` the number of documents of a round of writing (10,000 unless told).
 
 #![expect(clippy::unwrap_used, reason = "a bench that can't go on has failed")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mimalloc::MiMalloc;
 use oip_index::{
     ElasticIndex, ElasticSettings, Envelope, Index, IndexOp, Query, Readers, Templates, Version,
 };
@@ -16,8 +18,14 @@ use serde_json::{Value, json};
 use testkit::search_server::call;
 use testkit::{SearchOptions, SearchServer, search_servers};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 /// Documents of a batch, as the indexer makes them, and of a bulk of the bare loop.
 const BATCH: usize = 2_000;
+/// Documents searched, unless told.
+const SEARCHED: usize = 100_000;
 /// Rounds that count, after one that warms up.
 const ROUNDS: usize = 5;
 /// Searches measured.
@@ -73,6 +81,7 @@ fn record(dice: &mut Dice, number: usize) -> IndexOp {
         },
     });
     let version = Version {
+        class: 2,
         indexed_at_ms: 1_768_903_200_000,
         revision: 0,
         digest: [0; 32],
@@ -103,6 +112,13 @@ fn main() {
         .ok()
         .and_then(|text| text.parse().ok());
     let records: usize = records.unwrap_or(10_000);
+    let mut sizes: Vec<usize> = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
+    if sizes.is_empty() {
+        sizes.push(SEARCHED);
+    }
+    sizes.sort_unstable();
     for distribution in search_servers() {
         let options = SearchOptions {
             heap_mb: 1_024,
@@ -119,7 +135,13 @@ fn main() {
             .map(|number| record(&mut dice, number))
             .collect();
         writing(&url, &ops);
-        searching(&index(&url, "searched"), &ops);
+        let index = index(&url, "searched");
+        let mut held = records;
+        for &size in &sizes {
+            held += fill(&index, &mut dice, held..size);
+            searching(&index, held);
+            held += FRESH;
+        }
     }
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
         let peak = status
@@ -235,7 +257,19 @@ fn bare_loop(url: &str, mapping: &Value, lines: &[String]) -> Duration {
     took
 }
 
-fn searching(index: &ElasticIndex, ops: &[IndexOp]) {
+/// Writes further documents, a batch at a time; how many there were.
+fn fill(index: &ElasticIndex, dice: &mut Dice, numbers: std::ops::Range<usize>) -> usize {
+    let (first, count) = (numbers.start, numbers.len());
+    for batch in (0..count.div_ceil(BATCH)).map(|number| first + number * BATCH) {
+        let ops: Vec<IndexOp> = (batch..(batch + BATCH).min(first + count))
+            .map(|number| record(dice, number))
+            .collect();
+        index.apply(&ops, (batch + ops.len()) as u64).unwrap();
+    }
+    count
+}
+
+fn searching(index: &ElasticIndex, records: usize) {
     let mut dice = Dice(11);
     let mut search = |measured: usize| {
         let mut times: Vec<Duration> = (0..measured)
@@ -243,7 +277,7 @@ fn searching(index: &ElasticIndex, ops: &[IndexOp]) {
                 let query = Query::by_text(dice.words(2));
                 let started = Instant::now();
                 let page = index.search(&query).unwrap();
-                assert!(page.total <= ops.len() as u64 + FRESH as u64);
+                assert!(page.total <= records as u64);
                 started.elapsed()
             })
             .collect();
@@ -252,13 +286,16 @@ fn searching(index: &ElasticIndex, ops: &[IndexOp]) {
     };
     search(SEARCHES);
     let times = search(SEARCHES);
-    println!("  search, two words: {}", percentiles(&times));
+    println!(
+        "  search over {records} records, two words: {}",
+        percentiles(&times)
+    );
     let mut times: Vec<Duration> = (0..FRESH)
         .map(|number| {
-            let op = record(&mut Dice(number as u64), 9_000_000 + number);
+            let op = record(&mut Dice(number as u64), 9_000_000 + records + number);
             let did = op.did().to_owned();
             let started = Instant::now();
-            index.apply(&[op], 1_000_000 + number as u64).unwrap();
+            index.apply(&[op], (records + number) as u64).unwrap();
             let page = index.search(&Query::by_did(did)).unwrap();
             assert_eq!(page.total, 1);
             started.elapsed()

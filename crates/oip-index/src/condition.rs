@@ -7,10 +7,17 @@ use std::ops::Bound;
 
 use crate::error::QueryError;
 use crate::field::FieldPath;
+use crate::words;
 
 /// Conditions within each other: more than any person writes, and shallow enough that every walk
-/// over a tree may use the call stack.
-pub const CONDITION_DEPTH_MAX: usize = 16;
+/// over a tree may use the call stack. Search servers take 20 levels of their language, of which
+/// one is the query's own and five a text's; [`Condition::Most`] takes two.
+pub const CONDITION_DEPTH_MAX: usize = 14;
+
+/// Look-ups that one tree may take: each word in each field, twice where slips are forgiven or the word
+/// stands for a beginning, and each other condition. Search servers take 1,024 in one query, of which four
+/// say who may see what.
+pub const LOOKUPS_MAX: usize = 1_020;
 
 /// Conditions in one tree: each is a look-up in every part of the index.
 pub const CONDITIONS_MAX: usize = 256;
@@ -21,6 +28,9 @@ pub const VALUES_MAX: usize = 1_000;
 /// Distinct words of a text that count; those after them are ignored. Nobody types so many, and
 /// a pasted page must not become ten thousand look-ups.
 pub const WORDS_MAX: usize = 64;
+
+/// Where a text is looked for that names no field: name, description, tags, other strings.
+const TEXT_PLACES: usize = 4;
 
 /// Fields that one text is looked for in.
 pub const TEXT_FIELDS_MAX: usize = 16;
@@ -70,10 +80,16 @@ pub enum Condition {
     },
     /// The DID's method: `gun` fits DIDs that begin with `did:gun:`.
     Storage(String),
+    /// A text under `data`, at any depth, is a DID that begins so: what refers to a record. DIDs of more than
+    /// [`EXACT_CHARS_MAX`] characters are not found.
+    Refers(String),
     /// Each of these holds. None at all: holds.
     All(Vec<Condition>),
     /// One of these holds. None at all: does not hold.
     Any(Vec<Condition>),
+    /// One of these holds, and the more of them hold the better the document fits: each counts 1. None at all:
+    /// does not hold.
+    Most(Vec<Condition>),
     /// This does not hold.
     Not(Box<Condition>),
 }
@@ -222,7 +238,7 @@ impl Condition {
     #[must_use]
     pub fn scores(&self) -> bool {
         match self {
-            Self::Text(_) | Self::Phrase(_) => true,
+            Self::Text(_) | Self::Phrase(_) | Self::Most(_) => true,
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::scores),
             _ => false,
         }
@@ -234,7 +250,40 @@ impl Condition {
     /// The first bound that is broken.
     pub fn check(&self) -> Result<(), QueryError> {
         let mut conditions = 0;
-        self.check_within(1, &mut conditions)
+        self.check_within(1, &mut conditions)?;
+        match self.lookups() > LOOKUPS_MAX {
+            true => Err(QueryError::TooManyLookups { max: LOOKUPS_MAX }),
+            false => Ok(()),
+        }
+    }
+
+    /// Look-ups that it takes, or a few more: which fields hold words is the templates' affair.
+    fn lookups(&self) -> usize {
+        let places = |fields: &[FieldPath]| match fields.len() {
+            0 => TEXT_PLACES,
+            fields => fields,
+        };
+        match self {
+            Self::Text(text) => {
+                let words = words::distinct(&text.text, WORDS_MAX).len().max(1);
+                let times = match text.spelling {
+                    Spelling::Exact => words,
+                    Spelling::Fuzzy => 2 * words,
+                };
+                let begins = usize::from(text.last_word == LastWord::Prefix);
+                places(&text.fields) * (times + begins)
+            }
+            Self::Phrase(phrase) => places(&phrase.fields),
+            Self::Tags {
+                tags,
+                mode: MatchMode::All,
+            } => tags.len(),
+            Self::All(parts) | Self::Any(parts) | Self::Most(parts) => {
+                parts.iter().map(Self::lookups).sum()
+            }
+            Self::Not(part) => 1 + part.lookups(),
+            _ => 1,
+        }
     }
 
     fn check_within(&self, depth: usize, conditions: &mut usize) -> Result<(), QueryError> {
@@ -254,9 +303,11 @@ impl Condition {
             false => Ok(()),
         };
         match self {
-            Self::Everything | Self::Range { .. } | Self::Exists { .. } | Self::Storage(_) => {
-                Ok(())
-            }
+            Self::Everything
+            | Self::Range { .. }
+            | Self::Exists { .. }
+            | Self::Storage(_)
+            | Self::Refers(_) => Ok(()),
             Self::Text(Text { fields, .. }) | Self::Phrase(Phrase { fields, .. }) => {
                 values("fields", fields.len(), TEXT_FIELDS_MAX)
             }
@@ -265,6 +316,9 @@ impl Condition {
             Self::All(parts) | Self::Any(parts) => parts
                 .iter()
                 .try_for_each(|part| part.check_within(depth + 1, conditions)),
+            Self::Most(parts) => parts
+                .iter()
+                .try_for_each(|part| part.check_within(depth + 2, conditions)),
             Self::Not(part) => part.check_within(depth + 1, conditions),
         }
     }

@@ -39,6 +39,11 @@ pub enum IndexError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The index was filled from another store.
+    #[error(
+        "use the index: it was filled from another store; it is cleared and filled from this one"
+    )]
+    OtherStore,
     /// A stored document can't be read back: the index is damaged and must be rebuilt.
     #[error("read the stored document {did}: the index is damaged; rebuild it")]
     Damaged {
@@ -89,6 +94,14 @@ pub enum QueryError {
     /// Too many conditions.
     #[error("the query has more than {max} conditions; split it")]
     TooManyConditions {
+        /// The limit.
+        max: usize,
+    },
+    /// Too much to look up.
+    #[error(
+        "the query takes more than {max} look-ups (each word in each field, twice where slips are forgiven); leave out words, or name the fields to look in"
+    )]
+    TooManyLookups {
         /// The limit.
         max: usize,
     },

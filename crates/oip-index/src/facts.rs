@@ -78,6 +78,17 @@ impl<'a> Facts<'a> {
     }
 }
 
+/// What every DID begins with.
+const DID_START: &str = "did:";
+
+impl<'a> Facts<'a> {
+    /// The texts under `data` that are DIDs, those in name, description and tags apart.
+    pub fn references(&self) -> impl Iterator<Item = &'a str> {
+        let strings = self.strings.iter().copied();
+        strings.filter(|text| text.starts_with(DID_START))
+    }
+}
+
 /// One value of a document, null apart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FieldValue<'a> {
@@ -90,10 +101,19 @@ pub struct FieldValue<'a> {
 /// Signatures and keys: long, never asked for, and different in every record.
 const UNASKED: [&str; 2] = ["oip.signature", "oip.creator.publicKey"];
 
-/// Every value under `oip` and `data` that a query can name, in the order of the document. Paths that are no
-/// [`crate::FieldPath`] (too deep, too long, an empty name) are left out: their texts are found by words.
+/// Bytes of one document's values with their paths: each value is a term that names its path, so that
+/// 8 MB of short items under a long path would become hundreds. Room for half a million items.
+const VALUES_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What a number or boolean counts.
+const NUMBER_BYTES: usize = 8;
+
+/// Every value under `oip` and `data` that a query can name, those of `oip` first, in the order of the document,
+/// up to 16 MB with their paths. Paths that are no [`crate::FieldPath`] (too deep, too long, an empty name) are
+/// left out. The texts of what is left out are found by words.
 pub fn values_of(document: &Value) -> Vec<FieldValue<'_>> {
     let mut found = Vec::new();
+    let mut bytes = 0;
     let mut open: Vec<(String, usize, &Value)> = ["data", "oip"]
         .into_iter()
         .filter_map(|root| Some((root.to_owned(), 1, document.get(root)?)))
@@ -114,7 +134,13 @@ pub fn values_of(document: &Value) -> Vec<FieldValue<'_>> {
             }
             Value::Object(_) => {}
             _ if depth < 2 || UNASKED.contains(&path.as_str()) => {}
-            value => found.push(FieldValue { path, value }),
+            value => {
+                bytes += path.len() + value.as_str().map_or(NUMBER_BYTES, str::len);
+                if bytes > VALUES_BYTES_MAX {
+                    break;
+                }
+                found.push(FieldValue { path, value });
+            }
         }
     }
     found
@@ -201,6 +227,16 @@ mod tests {
             ]
         );
         assert_eq!(values_of(&json!("data")), []);
+    }
+
+    #[test]
+    fn values_end_at_a_sum_of_bytes_and_those_of_oip_come_first() {
+        let items: Vec<String> = (0..100_000).map(|number| number.to_string()).collect();
+        let data = json!({"x".repeat(400): items});
+        let document = json!({"data": data, "oip": {"recordType": "post"}});
+        let values = values_of(&document);
+        assert_eq!(values[0].path, "oip.recordType");
+        assert!((39_000..42_000).contains(&values.len()), "{}", values.len());
     }
 
     #[test]

@@ -187,7 +187,7 @@ fn collect<'a>(condition: &'a Condition, sought: &mut Vec<Sought<'a>>) {
                 text: &phrase.text,
             });
         }
-        Condition::All(parts) | Condition::Any(parts) => {
+        Condition::All(parts) | Condition::Any(parts) | Condition::Most(parts) => {
             for part in parts {
                 collect(part, sought);
             }

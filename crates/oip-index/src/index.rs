@@ -34,16 +34,31 @@ pub trait Index: Send + Sync {
     /// When this returns, the batch is durable and every search sees it. It happens
     /// whole or not at all, together with the cursor. Applying a batch again changes
     /// nothing. An operation that can't be taken is named in the answer and does not
-    /// hold up the others.
+    /// hold up the others; where there are some, `keep` gets them before the cursor moves past
+    /// them, so that a crash in between repeats the batch and loses no refusal.
     ///
     /// # Errors
-    /// The backend failed, and the batch was kept whole or not at all: apply it again.
-    fn apply(&self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError>;
+    /// The backend or `keep` failed, and the batch was kept whole or not at all: apply it again.
+    fn apply_keeping(
+        &self,
+        batch: &[IndexOp],
+        cursor: u64,
+        keep: KeepRefused<'_>,
+    ) -> Result<Applied, IndexError>;
+
+    /// [`Index::apply_keeping`] for a caller that has nowhere to keep refusals.
+    ///
+    /// # Errors
+    /// As there.
+    fn apply(&self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
+        self.apply_keeping(batch, cursor, &mut |_| Ok(()))
+    }
 
     /// The cursor of the last batch applied; 0 for an index that has to be filled.
     ///
     /// # Errors
-    /// The backend failed.
+    /// The backend failed; [`IndexError::OtherStore`]: what is there was filled from another store, and
+    /// [`Index::clear`] is the cure.
     fn cursor(&self) -> Result<u64, IndexError>;
 
     /// One page of the documents that fit, and how many fit in all.
@@ -90,6 +105,35 @@ pub trait Index: Send + Sync {
     /// How it stands. Must be quick: health asks often.
     fn status(&self) -> IndexStatus;
 
+    /// Looks again at what others may change behind the index, for [`Index::status`]: the mapping of an index on
+    /// a server. Not quick; to be called every now and then.
+    ///
+    /// # Errors
+    /// The backend failed.
+    fn look(&self) -> Result<(), IndexError> {
+        Ok(())
+    }
+
+    /// Drops from the files what was taken out of the index and was not for everybody. Not quick; to be called when
+    /// writing has paused. Gives whether something is left to drop, for a call some seconds later.
+    ///
+    /// # Errors
+    /// The backend failed.
+    fn tidy(&self) -> Result<bool, IndexError> {
+        Ok(false)
+    }
+
+    /// Whether documents that not everybody may read are put in.
+    fn takes_private(&self) -> bool {
+        true
+    }
+
+    /// Whether batches that fail again and again mean damage that a rebuild cures: files on this machine.
+    /// A server that is away comes back by itself.
+    fn may_be_damaged(&self) -> bool {
+        false
+    }
+
     /// Begins a new index beside this one, which goes on to take batches and to answer until
     /// [`Rebuild::finish`]. A rebuild that was begun before and not finished is given up.
     ///
@@ -104,14 +148,31 @@ pub trait Index: Send + Sync {
     fn clear(&self) -> Result<(), IndexError>;
 }
 
+/// Keeps durably what an index refuses; why it could not, if so.
+pub type KeepRefused<'a> =
+    &'a mut dyn FnMut(&[Refused]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
 /// A new index that is being filled, to take the place of the present one. Dropping it unfinished
 /// gives it up.
 pub trait Rebuild: Send {
-    /// As [`Index::apply`], into the new index. Nobody sees it yet.
+    /// As [`Index::apply_keeping`], into the new index. Nobody sees it yet.
     ///
     /// # Errors
-    /// The backend failed: apply the batch again, or give up.
-    fn apply(&mut self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError>;
+    /// The backend or `keep` failed: apply the batch again, or give up.
+    fn apply_keeping(
+        &mut self,
+        batch: &[IndexOp],
+        cursor: u64,
+        keep: KeepRefused<'_>,
+    ) -> Result<Applied, IndexError>;
+
+    /// As [`Index::apply`], into the new index.
+    ///
+    /// # Errors
+    /// As there.
+    fn apply(&mut self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
+        self.apply_keeping(batch, cursor, &mut |_| Ok(()))
+    }
 
     /// Puts the new index in place of the old one, at once and durably. [`Index::cursor`] is from
     /// now on the last one applied here.
@@ -134,6 +195,8 @@ pub struct IndexStatus {
     pub rebuild_due: Option<String>,
     /// What keeps it from working now, with the cure where there is one.
     pub trouble: Option<String>,
+    /// Why private documents are not in it, where there are some that are not.
+    pub kept_out: Option<String>,
 }
 
 /// What an index holds of one record.
@@ -175,9 +238,15 @@ pub const READERS_MAX: usize = 1_000;
 /// Bytes of a reader token: a DID or a hash.
 pub const READER_BYTES_MAX: usize = 256;
 
+/// The highest class of a [`Version`]: servers are told it in two bits.
+pub const VERSION_CLASS_MAX: u8 = 3;
+
 /// The order of versions of one record: later wins, by fields in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
+    /// How it is vouched for: a better signed version stands above a later one. At most
+    /// [`VERSION_CLASS_MAX`].
+    pub class: u8,
     /// When it was signed, ms since 1970.
     pub indexed_at_ms: i64,
     /// Counts changes that keep the time.
@@ -272,6 +341,19 @@ pub struct Applied {
     /// The operations that were not taken, in order; empty when all were. The
     /// document held before, if any, stays.
     pub refused: Vec<Refused>,
+}
+
+impl Applied {
+    /// Has the refusals kept, if there are any: every backend does so before it moves its cursor.
+    pub(crate) fn keep_refused(&self, keep: KeepRefused<'_>) -> Result<(), IndexError> {
+        if self.refused.is_empty() {
+            return Ok(());
+        }
+        keep(&self.refused).map_err(|source| IndexError::Backend {
+            action: "keep what is refused",
+            source,
+        })
+    }
 }
 
 /// An operation that an index can't take.

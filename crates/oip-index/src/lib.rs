@@ -38,8 +38,8 @@ pub use error::{IndexError, QueryError};
 pub use field::FieldPath;
 pub use highlight::{Fragment, Fragments};
 pub use index::{
-    Applied, Envelope, Hit, Holding, Index, IndexOp, IndexStatus, Page, Readers, Rebuild,
-    RefusalReason, Refused, Version,
+    Applied, Envelope, Hit, Holding, Index, IndexOp, IndexStatus, KeepRefused, Page, Readers,
+    Rebuild, RefusalReason, Refused, VERSION_CLASS_MAX, Version,
 };
 pub use query::{
     Access, Direction, Facet, FacetCounts, FacetRequest, FacetValue, Highlight, Position, Query,

@@ -313,6 +313,10 @@ impl Parser {
             let word = self.value(&name)?;
             return Ok(Condition::Storage(word.text));
         }
+        if name == "refers" {
+            let word = self.value(&name)?;
+            return Ok(Condition::Refers(word.text));
+        }
         let field: FieldPath = name
             .parse()
             .map_err(|error| self.fault_at(start, SyntaxFault::Field(error)))?;
@@ -393,7 +397,7 @@ impl Parser {
                 let text = self.quoted()?;
                 self.phrase(start, text, vec![field])
             }
-            Some('*') if next.is_none_or(|next| next.is_whitespace() || next == ')') => {
+            Some('*') if next.is_none_or(ends_word) => {
                 self.at += 1;
                 Ok(Condition::Exists { field })
             }
@@ -513,15 +517,14 @@ impl Parser {
     /// Up to a blank, a parenthesis or a quote.
     fn word(&mut self) -> Result<Word, SyntaxError> {
         let mut text = String::new();
-        let ends = |character: char| character.is_whitespace() || "()\"".contains(character);
         while let Some(character) = self.peek() {
             let character = match character {
-                end if ends(end) => break,
+                end if ends_word(end) => break,
                 mark @ ('*' | '~') => {
                     if self
                         .characters
                         .get(self.at + 1)
-                        .is_some_and(|next| !ends(*next))
+                        .is_some_and(|next| !ends_word(*next))
                     {
                         return Err(self.fault(SyntaxFault::Misplaced(mark)));
                     }
@@ -590,6 +593,10 @@ impl Parser {
             false => Ok(()),
         }
     }
+}
+
+fn ends_word(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '(' | ')' | '"')
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@
 //! {"template": "post", "fields": {"webUrl": "string", "imageItems": "repeated dref"}}
 //! ```
 
+mod deployed;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Bound;
@@ -20,6 +22,8 @@ use time::{Date, OffsetDateTime, macros::format_description};
 
 use crate::error::QueryError;
 use crate::field::{FieldError, FieldPath};
+
+pub use deployed::Deployed;
 
 /// Bytes of one template file: a template of a thousand fields takes a twentieth.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -268,7 +272,8 @@ impl Templates {
         })
     }
 
-    /// The bounds of a range, read by the field's type. A date without a time is the whole day.
+    /// The bounds of a range, read by the field's type. A date without a time is the whole day. Where a field
+    /// holds dates in seconds ([`DATES_IN_SECONDS`]), days and RFC 3339 times are taken beside numbers.
     ///
     /// # Errors
     /// [`QueryError::Untyped`], [`QueryError::WrongValue`].
@@ -291,7 +296,14 @@ impl Templates {
             if let (FieldType::Date, Some(start_ms)) = (kind, day(text)) {
                 return Ok(whole_day(start_ms, bound, day_counts));
             }
-            let value = self.read(field, text)?;
+            let in_seconds = kind == FieldType::Whole && has_seconds(field);
+            if let (true, Some(start_ms)) = (in_seconds, day(text)) {
+                return Ok(whole_day(start_ms, bound, day_counts).map(seconds));
+            }
+            let value = match moment(text) {
+                Some(at_ms) if in_seconds => seconds(Typed::DateMs(at_ms)),
+                _ => self.read(field, text)?,
+            };
             Ok(match bound {
                 Bound::Excluded(_) => Bound::Excluded(value),
                 _ => Bound::Included(value),
@@ -301,6 +313,26 @@ impl Templates {
             read(from, Bound::Included(()))?,
             read(to, Bound::Excluded(()))?,
         ))
+    }
+}
+
+/// Fields of whole numbers that are seconds since 1970, as deployed nodes read them.
+pub const DATES_IN_SECONDS: [[&str; 3]; 3] = [
+    ["data", "basic", "date"],
+    ["data", "workoutSchedule", "scheduled_date"],
+    ["data", "mealPlan", "meal_date"],
+];
+
+fn has_seconds(field: &FieldPath) -> bool {
+    DATES_IN_SECONDS
+        .iter()
+        .any(|names| field.names().eq(names.iter().copied()))
+}
+
+fn seconds(value: Typed) -> Typed {
+    match value {
+        Typed::DateMs(at_ms) => Typed::Whole(at_ms.div_euclid(1_000)),
+        other => other,
     }
 }
 
@@ -372,6 +404,18 @@ impl FieldType {
             "date" => Self::Date,
             _ => return None,
         })
+    }
+
+    /// A type of templates that stands for it.
+    pub(crate) fn template_name(self) -> &'static str {
+        match self {
+            Self::Text => "string",
+            Self::Keyword => "keyword",
+            Self::Whole => "long",
+            Self::Number => "double",
+            Self::Boolean => "bool",
+            Self::Date => "date",
+        }
     }
 
     /// Whether its words are searched.

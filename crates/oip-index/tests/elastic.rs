@@ -10,6 +10,8 @@
 mod cluster;
 #[path = "elastic/faults.rs"]
 mod faults;
+#[path = "elastic/guarded.rs"]
+mod guarded;
 #[path = "elastic/own.rs"]
 mod own;
 #[path = "elastic/place.rs"]
@@ -23,7 +25,8 @@ mod every_backend {
 }
 
 /// All cases but those whose documents contradict each other: there the first value of a field fixes its
-/// type, and the server refuses what has another (`own` looks at that).
+/// type, and the server refuses what has another (`own` looks at that). What those cases look at besides,
+/// `documents_that_agree_on_their_fields_answer_alike_everywhere` looks at without them.
 mod on_an_index_of_another_program {
     crate::suite::index_suite!(crate::with_index_of_another_program, changes:
         an_empty_index_answers,
@@ -32,6 +35,7 @@ mod on_an_index_of_another_program {
         operations_of_one_batch_happen_in_order,
         the_cursor_is_the_last_batch_s,
         many_small_batches_leave_every_document,
+        a_record_of_many_values_is_found_by_any_of_them,
         what_can_t_be_taken_is_named_and_holds_up_nothing);
     crate::suite::index_suite!(crate::with_index_of_another_program, text:
         names_count_more_than_descriptions_and_those_more_than_the_rest,
@@ -49,6 +53,9 @@ mod on_an_index_of_another_program {
         tags_are_exact_and_any_or_all,
         a_did_finds_its_document_only,
         storage_is_the_method_of_the_did,
+        what_refers_to_a_did_is_found_wherever_it_stands,
+        the_more_alternatives_hold_the_better,
+        dates_in_seconds_are_compared_by_days_and_times,
         filters_and_text_must_all_hold,
         record_types_are_counted);
     crate::suite::index_suite!(crate::with_index_of_another_program, order:
@@ -57,8 +64,10 @@ mod on_an_index_of_another_program {
         names_sort_without_case,
         the_default_order_is_newest_first_or_best_first,
         a_page_past_the_end_is_empty_and_still_counts,
-        limits_are_errors_that_name_themselves);
+        limits_are_errors_that_name_themselves,
+        heavy_and_deep_queries_run_up_to_the_limit);
     crate::suite::index_suite!(crate::with_index_of_another_program, fields:
+        documents_that_agree_on_their_fields_answer_alike_everywhere,
         phrases_stand_in_one_field_in_order,
         slips_are_forgiven_where_asked_and_count_less,
         conditions_join_and_negate);

@@ -10,6 +10,8 @@ use oip_store::{Account, Store};
 
 use crate::config::{Admission, RelayQuotas};
 use crate::registry::Registry;
+use crate::sync::owned;
+use crate::sync::settle::passes_on;
 
 /// Hex digits of a record soul's prefix: deployed nodes take 12, our own EC keys 32.
 const PREFIX_DIGITS: [usize; 2] = [12, 32];
@@ -36,7 +38,12 @@ pub(crate) fn admit(
         if !admitted {
             return Err(Reject::NotAdmitted);
         }
-        if soul.contains('~') || soul.contains('#') {
+        // Whoever looks for a node by its id would be led astray by it.
+        let is_false = |entry| registry.false_pointer(soul, entry).is_some();
+        if admission != Admission::Open && node.entries.iter().any(is_false) {
+            return Err(Reject::Unverified);
+        }
+        if is_checked(soul) {
             checked += node.entries.len();
         } else if admission == Admission::Signed && is_record_soul(soul) {
             checked += 1;
@@ -46,6 +53,15 @@ pub(crate) fn admit(
         return Err(Reject::TooManyKeys { max: CHECKED_MAX });
     }
     Ok(checked)
+}
+
+/// Whether a node of this name may be stored at all, as far as its soul tells.
+pub(crate) fn admits(admission: Admission, registry: &Registry, soul: &Soul) -> bool {
+    let node = Node {
+        soul: soul.clone(),
+        entries: Vec::new(),
+    };
+    admit(admission, registry, &vec![node]).is_ok()
 }
 
 /// Checks the signatures of a put that was admitted by its shape. Takes some 60 us for each.
@@ -71,11 +87,43 @@ pub(crate) fn verify(
     let mut records = graph
         .iter()
         .filter(|node| is_record_soul(node.soul.as_str()));
-    if records.all(|node| is_signed_record(node, now_ms) || is_meta_of_another(node, graph)) {
+    if records.all(|node| is_signed_record(node, store, now_ms) || is_meta_of_another(node, graph))
+    {
         Ok(())
     } else {
         Err(Reject::Unverified)
     }
+}
+
+/// Takes out what fails [`verify`], value by value, and leaves the rest.
+pub(crate) fn keep_verified(admission: Admission, store: &Store, graph: &mut Graph, now_ms: u64) {
+    for node in graph.iter_mut() {
+        let soul = node.soul.clone();
+        if !is_checked(soul.as_str()) {
+            continue;
+        }
+        node.entries.retain(|entry| {
+            let one = vec![Node {
+                soul: soul.clone(),
+                entries: vec![entry.clone()],
+            }];
+            verify(admission, store, &one, now_ms).is_ok()
+        });
+    }
+    graph.retain(|node| !node.entries.is_empty());
+    if admission == Admission::Signed {
+        let whole = graph.clone();
+        graph.retain(|node| {
+            !is_record_soul(node.soul.as_str())
+                || is_signed_record(node, store, i64::try_from(now_ms).unwrap_or(i64::MAX))
+                || is_meta_of_another(node, &whole)
+        });
+    }
+}
+
+/// Whether a node's name says that its values prove themselves.
+fn is_checked(soul: &str) -> bool {
+    soul.contains('~') || soul.contains('#')
 }
 
 /// Whether a node is what a record's publisher notes beside it, in one put with the record itself.
@@ -86,11 +134,17 @@ fn is_meta_of_another(node: &Node, graph: &Graph) -> bool {
         .is_some_and(|record| graph.iter().any(|other| other.soul.as_str() == record))
 }
 
-/// Whether a node is a whole record, packed, whose signature verifies.
-fn is_signed_record(node: &Node, now_ms: i64) -> bool {
+/// Whether a node is a whole record, packed, whose signature verifies, by a key that may sign it.
+fn is_signed_record(node: &Node, store: &Store, now_ms: i64) -> bool {
     match read::candidate(node, |_| None) {
         Ok(Candidate::Whole(raw)) => {
-            verify::accept(&node.soul, raw, SignaturePolicy::Require, now_ms).is_ok()
+            let accepted = verify::accept(&node.soul, raw, SignaturePolicy::Require, now_ms);
+            // What is private and lies in clear is not passed on.
+            accepted.is_ok_and(|accepted| {
+                passes_on(&accepted)
+                    && (accepted.deleted_by.is_none()
+                        || owned::is_by_its_owner(store, &accepted).unwrap_or(false))
+            })
         }
         _ => false,
     }
@@ -221,5 +275,40 @@ mod tests {
             );
             assert!(admit(Admission::Open, &registry, &graph).is_ok(), "{soul}");
         }
+    }
+
+    #[test]
+    fn of_what_a_dialled_peer_passes_on_the_values_that_prove_themselves_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), oip_store::StoreOptions::default()).unwrap();
+        let pair = gun::sea::KeyPair::from_scalars(&[1; 32], &[2; 32]).unwrap();
+        let soul = Soul::new(format!("~{}", pair.public())).unwrap();
+        let state = gun::State::from_millis(1);
+        let entry = |key: &str, signed: &str| {
+            let value = gun::Value::text(signed);
+            let text = gun::sea::sign_value(&soul, key, &value, state, &pair).unwrap();
+            gun::graph::Entry {
+                key: Key::new(key).unwrap(),
+                state,
+                value: gun::Value::text(text.replacen("forged", "other", 1)),
+            }
+        };
+        let plain = Node {
+            soul: Soul::new("chat").unwrap(),
+            entries: vec![entry("k", "x")],
+        };
+        let mut graph = vec![
+            Node {
+                soul: soul.clone(),
+                entries: vec![entry("a", "true"), entry("b", "forged"), entry("c", "true")],
+            },
+            plain.clone(),
+        ];
+        assert!(verify(Admission::Open, &store, &graph, 1).is_err());
+        keep_verified(Admission::Open, &store, &mut graph, 1);
+        let keys: Vec<&str> = graph[0].entries.iter().map(|e| e.key.as_str()).collect();
+        assert_eq!(keys, ["a", "c"]);
+        assert_eq!(graph[1], plain);
+        assert_eq!(verify(Admission::Open, &store, &graph, 1), Ok(()));
     }
 }

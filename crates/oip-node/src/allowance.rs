@@ -28,6 +28,10 @@ const SCANNED_MAX: f64 = 1_000_000.0;
 /// Signatures checked: about six seconds of one core, then a tenth of it.
 const CHECKED_MAX: f64 = 100_000.0;
 
+/// Gets for what is not here: a large page at once, then 300 a second. Each costs every configured peer a message,
+/// and the peer remembers that it was asked.
+const MISSED_MAX: f64 = 20_000.0;
+
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cost {
@@ -41,9 +45,11 @@ pub(crate) enum Cost {
     Scanned,
     /// Signatures checked.
     Checked,
+    /// Gets for what is not here, which the peers that this node dialled are asked for.
+    Missed,
 }
 
-const COSTS: usize = 5;
+const COSTS: usize = 6;
 
 /// The buckets of all addresses.
 #[derive(Debug)]
@@ -69,6 +75,7 @@ impl Allowances {
                 (DEFERRED_MAX, DEFERRED_MS),
                 (SCANNED_MAX, MINUTE_MS),
                 (CHECKED_MAX, MINUTE_MS),
+                (MISSED_MAX, MINUTE_MS),
             ],
             addresses: HashMap::new(),
         }

@@ -4,8 +4,9 @@
 //! is written before he is answered; what happens by the thousand (opening for the index) goes
 //! through a bounded queue, and beyond its bound is counted in one entry.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use oip_record::NodeIdentity;
@@ -28,6 +29,12 @@ const SIGN_EVERY: Duration = Duration::from_secs(60);
 /// Entries given out at a time.
 pub(crate) const PAGE_MAX: usize = 1_000;
 
+/// What the names of entries in the store begin with.
+pub(crate) const ENTRIES: &str = "audit:";
+
+/// The values that say how far the trail goes: up to which entry it is signed, and which is the last.
+pub(crate) const BOUNDS: [&str; 2] = [HEAD, END];
+
 const END: &str = "audit-end";
 const HEAD: &str = "audit-head";
 
@@ -39,6 +46,30 @@ pub(crate) struct Audit {
     end: Mutex<Option<End>>,
     queue: mpsc::Sender<Event>,
     overflow: AtomicU64,
+    /// What has happened since the head was signed last and can happen by the thousand, beside the first of each
+    /// kind, which is written at once.
+    counted: std::sync::Mutex<BTreeMap<Kind, u64>>,
+}
+
+/// What counts as the same happening within a minute.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    action: Action,
+    did: String,
+    caller: String,
+    reason: String,
+}
+
+/// Kinds that are told apart within a minute. Beyond that the records are not.
+const KINDS_MAX: usize = 1_000;
+
+/// Whether like happenings of different records are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// One by one: callers have a name, and are few.
+    ByRecord,
+    /// Together, by reason: anybody can cause them.
+    Together,
 }
 
 /// What [`crate::Node::verify_audit`] found.
@@ -65,6 +96,7 @@ impl Audit {
             end: Mutex::new(None),
             queue,
             overflow: AtomicU64::new(0),
+            counted: std::sync::Mutex::default(),
         };
         (Arc::new(audit), events)
     }
@@ -81,6 +113,51 @@ impl Audit {
         }
     }
 
+    /// Has it written that an operator found private records.
+    pub(crate) fn note_found(&self, caller: String, count: u64) {
+        self.note_counted(found_by(caller, count), Told::Together);
+    }
+
+    /// Has the first of like happenings written soon, and those of the next minute in one entry at its end: what is done
+    /// again and again must not fill the trail.
+    pub(crate) fn note_counted(&self, event: Event, told: Told) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let did = match told {
+            Told::ByRecord if counted.len() < KINDS_MAX => event.did.clone(),
+            _ => String::new(),
+        };
+        let kind = Kind {
+            action: event.action,
+            did,
+            caller: event.caller.clone(),
+            reason: event.reason.clone(),
+        };
+        match counted.get_mut(&kind) {
+            Some(more) => *more += event.count,
+            None => {
+                counted.insert(kind, 0);
+                drop(counted);
+                self.note_later(event);
+            }
+        }
+    }
+
+    fn take_counted(&self) -> Vec<Event> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = std::mem::take(&mut *counted).into_iter();
+        counted
+            .filter(|(_, more)| *more > 0)
+            .map(|(kind, count)| Event {
+                action: kind.action,
+                did: kind.did,
+                key_id: String::new(),
+                caller: kind.caller,
+                reason: kind.reason,
+                count,
+            })
+            .collect()
+    }
+
     /// Writes what is queued, and signs the head, until cancelled.
     pub(crate) async fn run(
         self: Arc<Self>,
@@ -89,16 +166,21 @@ impl Audit {
     ) {
         let mut signing = tokio::time::interval(SIGN_EVERY);
         signing.tick().await;
+        // What was written before a crash has no signature yet.
+        self.sign_stored().await;
         loop {
             let mut batch = Vec::new();
             tokio::select! {
                 _ = events.recv_many(&mut batch, BATCH_MAX) => {}
-                _ = signing.tick() => self.sign().await,
+                _ = signing.tick() => {
+                    self.append(self.take_counted()).await;
+                    self.sign().await;
+                }
                 () = cancel.cancelled() => break,
             }
             self.append(batch).await;
         }
-        let mut rest = Vec::new();
+        let mut rest = self.take_counted();
         while let Ok(event) = events.try_recv() {
             rest.push(event);
         }
@@ -142,6 +224,18 @@ impl Audit {
             Ok(_) => *held = Some(end),
             Err(error) => tracing::error!(%error, "failed to write the audit trail"),
         }
+    }
+
+    /// Signs the end that an earlier process left.
+    async fn sign_stored(&self) {
+        let mut held = self.end.lock().await;
+        match self.stored_end() {
+            Ok(end) if held.is_none() && end.seq > 0 => *held = Some(end),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "failed to read the end of the audit trail"),
+        }
+        drop(held);
+        self.sign().await;
     }
 
     async fn sign(&self) {
@@ -214,19 +308,16 @@ impl Audit {
             .as_ref()
             .and_then(|head| head["seq"].as_u64())
             .unwrap_or(0);
-        let counted = self.stored_end()?.seq;
-        let mut verifier = Verifier::default();
+        let mut verifier = Verifier::new(self.stored_end()?, head.as_ref());
         let mut read = 0;
         let broken = loop {
             let page = self.entries(read, PAGE_MAX)?;
             if page.is_empty() {
                 break verifier
-                    .finish(counted, head.as_ref(), self.identity.public())
+                    .finish(head.as_ref(), self.identity.public(), clock::wall_ms())
                     .err();
             }
-            let fault: Option<Broken> = page
-                .iter()
-                .find_map(|entry| verifier.next(entry, head_seq).err());
+            let fault: Option<Broken> = page.iter().find_map(|entry| verifier.next(entry).err());
             read += page.len() as u64;
             if fault.is_some() {
                 break fault;
@@ -240,8 +331,25 @@ impl Audit {
     }
 }
 
+fn found_by(caller: String, count: u64) -> Event {
+    Event {
+        action: Action::AdminRead,
+        did: String::new(),
+        key_id: String::new(),
+        caller,
+        reason: "found by searching".to_owned(),
+        count,
+    }
+}
+
 fn row_name(seq: u64) -> String {
-    format!("audit:{seq:020}")
+    format!("{ENTRIES}{seq:020}")
+}
+
+/// The name of the last entry, as the value at its bound says.
+pub(crate) fn last_entry(bound: &[u8]) -> Option<String> {
+    let bound: serde_json::Value = serde_json::from_slice(bound).ok()?;
+    Some(row_name(bound["seq"].as_u64()?))
 }
 
 fn named(name: String, value: &Result<serde_json::Value, serde_json::Error>) -> Op {

@@ -1,9 +1,18 @@
 //! What a node is told at start. Owns the settings' meaning, defaults and limits; reading them
 //! from files, environment and flags is the binary's work.
 
+mod legacy;
+mod ranges;
+mod trusted;
+
+pub use legacy::{LegacyKeys, LegacyOrganization, LegacyUser};
+pub use ranges::{AddressRange, RANGES_MAX};
+pub use trusted::{TRUSTED_MAX, TrustedNode};
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use gun_net::PeerAddress;
 use oip_index::ElasticSettings;
@@ -32,6 +41,8 @@ pub struct NodeConfig {
     /// Who may connect to the relay port: holders of one of these tokens, or anybody if there is
     /// none (`OIP_GUN_RELAY_TOKENS`).
     pub relay_tokens: Vec<PeerToken>,
+    /// From where deletion marks that are put on the relay's HTTP port count (`OIP_GUN_RELAY_DELETES_FROM`).
+    pub deletes_from: Vec<AddressRange>,
     /// Discovery of other nodes' records.
     pub sync: SyncConfig,
     /// Root of the registry (`GUN_REGISTRY_ROOT`).
@@ -40,12 +51,16 @@ pub struct NodeConfig {
     pub node_id_override: Option<String>,
     /// A deployed Arweave wallet (JWK) to sign records with (`WALLET_FILE`); else a key of the node's own.
     pub wallet_file: Option<PathBuf>,
+    /// What the key files are locked with (`OIP_GUN_KEY_PASSPHRASE`, `OIP_GUN_KEY_PASSPHRASE_FILE`).
+    pub key_passphrase: Option<KeyPassphrase>,
     /// Which record types are synced and indexed (`RECORD_TYPE_INDEX_*`).
     pub types: TypeFilter,
     /// A folder of templates beside those that ship with the program (`OIP_TEMPLATES_DIR`).
     pub templates_dir: Option<PathBuf>,
     /// Which index answers queries (`OIP_INDEX`).
     pub index: IndexBackend,
+    /// Pause after a commit of the index while more keeps coming (`OIP_INDEX_COMMIT_MS`).
+    pub index_commit: Duration,
     /// Records without an access level are private (`GUN_DEFAULT_PRIVACY`).
     pub privacy_default: PrivacyDefault,
     /// Private records.
@@ -63,18 +78,25 @@ impl NodeConfig {
             admission: Admission::Oip,
             quotas: RelayQuotas::default(),
             relay_tokens: Vec::new(),
+            deletes_from: Vec::new(),
             sync: SyncConfig::default(),
             registry_root: REGISTRY_ROOT.to_owned(),
             node_id_override: None,
             wallet_file: None,
+            key_passphrase: None,
             types: TypeFilter::default(),
             templates_dir: None,
             index: IndexBackend::Embedded,
+            index_commit: INDEX_COMMIT,
             privacy_default: PrivacyDefault::Public,
             private: PrivateConfig::default(),
         }
     }
 }
+
+/// Pause after a commit of the index while more keeps coming. Where commits are quick a record is searchable
+/// sooner than with 50 ms; where they are slow their own time is the pause.
+pub const INDEX_COMMIT: Duration = Duration::from_millis(20);
 
 /// Which index answers queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +117,10 @@ pub struct PrivateConfig {
     pub foreign: ForeignSealed,
     /// The encryption key from a secret store (`GUN_NODE_ENCRYPTION_KEY`); else one in the data folder.
     pub encryption_key: Option<Secret>,
+    /// Keys of the schemes of the past (`OIP_LEGACY_KEYS_FILE`).
+    pub legacy: LegacyKeys,
+    /// Whether what can't be opened is indexed by what it says in clear (`OIP_INDEX_SEALED_METADATA`).
+    pub sealed_metadata: SealedMetadata,
 }
 
 /// Whether private records are published.
@@ -115,6 +141,25 @@ pub enum ForeignSealed {
     Open,
     /// They are kept and served as ciphertext.
     Keep,
+}
+
+/// What the index holds of records that this node can't open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SealedMetadata {
+    /// Nothing.
+    #[default]
+    LeftOut,
+    /// What lies in clear: type, creator, time. For the operator alone.
+    Indexed,
+}
+
+/// Whence the passphrase of the key files comes.
+#[derive(Debug, Clone)]
+pub enum KeyPassphrase {
+    /// It is this.
+    Given(Secret),
+    /// It is the text of this file, but for the line end.
+    File(PathBuf),
 }
 
 /// A text that must not reach a log.
@@ -242,6 +287,8 @@ pub struct SyncConfig {
     pub interval_ms: u64,
     /// What unsigned and badly signed records meet (`GUN_SYNC_SIGNATURES`).
     pub signatures: SignaturePolicy,
+    /// Whose records are taken; everybody's if nobody is named (`GUN_SYNC_TRUSTED_NODES`).
+    pub trusted: Vec<TrustedNode>,
 }
 
 impl Default for SyncConfig {
@@ -250,6 +297,7 @@ impl Default for SyncConfig {
             mode: SyncMode::On,
             interval_ms: SWEEP_INTERVAL_MS,
             signatures: SignaturePolicy::Prefer,
+            trusted: Vec::new(),
         }
     }
 }

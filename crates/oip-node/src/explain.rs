@@ -11,7 +11,9 @@ use oip_store::{Op, ReadError, RecordRow, Store};
 use serde::{Deserialize, Serialize};
 
 use crate::node::Node;
+use crate::soul_mark::soul_mark;
 use crate::sync::judge::{Asked, Judge, Judgement, signed_ms};
+use crate::sync::settle::untrusted;
 use crate::{clock, deletions};
 
 /// Decisions kept of one record; the oldest go first.
@@ -23,7 +25,7 @@ const DECISIONS_MAX: usize = 16;
 pub struct Decision {
     /// When, in ms since 1970.
     pub at_ms: u64,
-    /// `taken`, `deleted`, `published`, `refused`, `contested`, `healed`, `hidden` or `shown`.
+    /// `taken`, `deleted`, `published`, `refused`, `put aside`, `contested`, `healed`, `hidden` or `shown`.
     pub what: String,
     /// Why, or which version.
     pub why: String,
@@ -277,6 +279,7 @@ fn in_graph(store: &Store, judge: &Judge, soul: &Soul) -> Result<Option<String>,
                 "contested: {} signed it too, but the soul belongs to another key",
                 accepted.creator.did_address
             ),
+            Judgement::Untrusted(accepted) => format!("put aside: {}", untrusted(&accepted)),
             Judgement::Unwanted => "a record of a type that this node does not sync".to_owned(),
             Judgement::Fetch(_) | Judgement::Absent | Judgement::Gone => {
                 "a record of which parts are missing".to_owned()
@@ -336,7 +339,5 @@ pub(crate) fn note(
 }
 
 fn name_of(soul: &Soul) -> String {
-    use aws_lc_rs::digest::{SHA256, digest};
-    let digest = digest(&SHA256, soul.as_str().as_bytes());
-    format!("decisions:{}", oip_record::soul::hex(digest.as_ref()))
+    soul_mark("decisions:", soul)
 }

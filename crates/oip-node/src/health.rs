@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::node::IndexReport;
+use crate::statements::Rival;
+use crate::sync::trust::TrustStanding;
 
 /// Errors younger than this make a node unhealthy.
 const ERROR_MS_RECENT: i64 = 60_000;
@@ -37,6 +39,14 @@ pub struct Health {
     pub registry: RegistryView,
     /// Every configured peer, and every node of this kind that dialled us.
     pub peers: Vec<PeerView>,
+    /// How each name of `GUN_SYNC_TRUSTED_NODES` stands.
+    pub trust: Vec<TrustStanding>,
+    /// Nodes that claim the id or alias of another that private records are sealed to, since the start.
+    pub rivals: Vec<Rival>,
+    /// Record versions put aside since no trusted node made them, since the start.
+    pub untrusted: u64,
+    /// Records of others in the index that ask for privacy and that others published in clear.
+    pub exposed: u64,
     /// Changes the index has yet to apply.
     pub index_lag: u64,
     /// Records discovered and not yet fetched.
@@ -73,7 +83,7 @@ pub struct SyncMetrics {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncSettings {
-    /// Whether sealed records are opened; not in this version.
+    /// Whether records that others sealed to this node are opened.
     pub private_records_enabled: bool,
     /// Nodes that are trusted; empty means all.
     pub trusted_nodes: Vec<String>,

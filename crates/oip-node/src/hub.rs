@@ -10,6 +10,8 @@ mod greeting;
 mod handle;
 mod held;
 mod lines;
+mod outputs;
+mod writes;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
@@ -18,25 +20,28 @@ use std::time::Duration;
 
 use gun::Graph;
 use gun::mesh::{
-    Answer, CloseReason, Direction, Input, Loaded, Mesh, Output, PeerId, StoreOutcome, Ticket,
+    Direction, Input, Loaded, Mesh, MeshConfig, Output, PeerId, SoulFilter, StoreOutcome, Ticket,
     Token, Told,
 };
 use gun::wire::{Get, MessageId, Reject};
-use gun_net::{NetEvent, Network, SendResult};
+use gun_net::{Background, NetEvent, Network};
 use oip_store::{Committed, Store, WriteError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use self::handle::Command;
 pub(crate) use self::handle::HubHandle;
+use self::handle::{Asked, Command};
 use self::held::Wish;
 use self::lines::{Lines, Next};
+use self::writes::Writes;
+use crate::admission;
 use crate::allowance::{Allowances, Cost};
 use crate::clock;
 use crate::config::{Admission, TypeFilter};
-use crate::loader::{Given, Load};
+use crate::loader::Given;
 use crate::metrics::Metrics;
+use crate::random;
 use crate::registry::{Notice, Registry};
 use crate::turns::Turns;
 
@@ -99,6 +104,7 @@ enum Done {
         ticket: Ticket,
         peer: PeerId,
         origin: Option<MessageId>,
+        kept: Option<Graph>,
         result: Result<Committed, WriteError>,
     },
     Checked {
@@ -118,6 +124,7 @@ enum Done {
 pub(crate) struct Hub {
     pub store: Store,
     pub network: Network,
+    pub background: Background,
     pub mesh: Mesh,
     pub registry: Arc<Registry>,
     pub types: TypeFilter,
@@ -126,6 +133,10 @@ pub(crate) struct Hub {
     pub metrics: Arc<Metrics>,
     /// Our id, for the greeting.
     pub node_id: Arc<str>,
+    /// The id that our key has, whatever we are called.
+    pub identity_id: Arc<str>,
+    /// Woken when a peer shows a pointer under our id that leads elsewhere.
+    pub misled: Arc<tokio::sync::Notify>,
     /// Connections: few, and none may be missed.
     pub events: mpsc::UnboundedSender<HubEvent>,
     /// Registry changes: many; when full they are left to the durable list of wanted souls.
@@ -145,6 +156,7 @@ struct Running {
     /// The addresses of those who dialled us.
     origins: HashMap<PeerId, IpAddr>,
     lines: Lines,
+    writes: Writes,
     checks: Turns<Unchecked>,
     scans: Turns<Scan>,
     /// Whom we have greeted, and who has greeted us.
@@ -161,6 +173,8 @@ struct Unchecked {
     peer: PeerId,
     origin: Option<MessageId>,
     graph: Graph,
+    /// The same once more, where some of it was left out.
+    kept: Option<Graph>,
 }
 
 /// A range to be read.
@@ -170,10 +184,18 @@ struct Scan {
     get: Get,
 }
 
-struct Asked {
-    reply: oneshot::Sender<Fetched>,
-    /// The latest part that came.
-    part: Option<Graph>,
+/// The mesh of a node. What is refused here is not asked of others; what the registry says is followed by the sync itself.
+pub(crate) fn mesh(admission: Admission, registry: &Arc<Registry>) -> Mesh {
+    let (asked, followed) = (Arc::clone(registry), Arc::clone(registry));
+    let name = MessageId::from_random(random::number());
+    let config = MeshConfig {
+        forwards: SoulFilter::new(move |soul| admission::admits(admission, &asked, soul)),
+        follows: SoulFilter::new(move |soul| {
+            admission::admits(admission, &followed, soul) && !followed.owns(soul.as_str())
+        }),
+        ..MeshConfig::new(name.as_str())
+    };
+    Mesh::new(config, Box::new(random::number))
 }
 
 impl Hub {
@@ -208,6 +230,7 @@ impl Hub {
             told: HashMap::new(),
             origins: HashMap::new(),
             lines: Lines::default(),
+            writes: Writes::default(),
             checks: Turns::default(),
             scans: Turns::default(),
             greeted: HashSet::new(),
@@ -337,6 +360,10 @@ impl Running {
                     self.feed(Input::Refused { peer, refused });
                 }
                 Next::Held(peer, wish) => self.load(peer, wish),
+                Next::Forgotten(Wish { ticket, .. }) => {
+                    let parts = Loaded::Missing;
+                    self.feed(Input::Loaded { ticket, parts });
+                }
                 Next::Closed(peer) => self.ended(peer),
             }
         }
@@ -356,10 +383,6 @@ impl Running {
         self.greeted.remove(&peer);
         self.greeted_by.remove(&peer);
         self.feed(Input::Closed { peer });
-        for Wish { ticket, .. } in self.lines.forget_held(peer) {
-            let parts = Loaded::Missing;
-            self.feed(Input::Loaded { ticket, parts });
-        }
         let _ = self.hub.events.send(HubEvent::Closed { peer });
     }
 
@@ -389,7 +412,11 @@ impl Running {
                 });
             }
             // Who asked may have gone.
-            Command::Afford { origin, reply } => drop(reply.send(self.can_afford(origin))),
+            Command::Afford {
+                origin,
+                costs,
+                reply,
+            } => drop(reply.send(self.can_afford(origin, costs))),
             Command::Spend {
                 origin,
                 cost,
@@ -417,6 +444,7 @@ impl Running {
                 ticket,
                 peer,
                 origin,
+                kept,
                 result,
             } => {
                 self.end(peer);
@@ -449,7 +477,7 @@ impl Running {
                 }
                 self.feed(Input::Stored {
                     ticket,
-                    outcome: StoreOutcome { rejected },
+                    outcome: StoreOutcome { rejected, kept },
                 });
                 if !committed.changed.is_empty() {
                     self.notice(&committed.changed, Some(peer));
@@ -458,6 +486,7 @@ impl Running {
                         origin: origin.map(|id| (peer, id)),
                     });
                 }
+                self.written(peer, ticket);
             }
             Done::Loaded {
                 ticket,
@@ -505,49 +534,6 @@ impl Running {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Send {
-                peer,
-                message,
-                kind,
-            } => {
-                match self.hub.network.send(peer, message, kind) {
-                    // A node of our kind is swept rarely: it must not miss a push. It dials again and asks anew.
-                    SendResult::Dropped if self.greeted_by.contains(&peer) => {
-                        self.hub.network.close(peer, CloseReason::Behind);
-                    }
-                    SendResult::Crowded => self.lines.crowded(peer),
-                    SendResult::Closed => self.cut_off(peer),
-                    SendResult::Queued | SendResult::Dropped | SendResult::Gone => {}
-                }
-            }
-            Output::Close { peer, reason } => self.hub.network.close(peer, reason),
-            Output::Store {
-                ticket,
-                peer,
-                origin,
-                graph,
-            } => self.store(ticket, peer, origin, graph),
-            Output::Load { ticket, peer, get } => {
-                let load = Load::Get(get);
-                self.wish(peer, Wish { ticket, load });
-            }
-            Output::Asked { token, answer } => self.answered(token, answer),
-            Output::Told { token, told } => {
-                if let Some(reply) = self.told.remove(&token) {
-                    let _ = reply.send(told);
-                }
-            }
-            Output::Extension { peer, name, body } => self.extension(peer, &name, &body),
-            Output::Complaint { peer, err } => {
-                tracing::warn!(peer = peer.0, %err, "a peer complains about the connection");
-            }
-            Output::Identified { .. } => {}
-            Output::IsOurselves { peer } => self.hub.network.refuse_ourselves(peer),
-        }
-    }
-
     /// A put or get of a peer is handed on.
     fn begin(&mut self, peer: PeerId) {
         self.unanswered += 1;
@@ -567,28 +553,17 @@ impl Running {
             ticket,
             outcome: StoreOutcome {
                 rejected: Some(reject),
+                kept: None,
             },
         });
+        self.written(peer, ticket);
     }
 
-    fn answered(&mut self, token: Token, answer: Answer) {
-        let Some(asked) = self.asked.get_mut(&token) else {
-            return;
-        };
-        let end = match answer {
-            Answer::Data { graph, more } => {
-                asked.part = Some(graph);
-                // The mesh stays open for more answers until its time-out; the asker need not.
-                (!more).then_some(Fetched::Nothing)
-            }
-            Answer::NotFound | Answer::Refused(_) | Answer::Err(_) => Some(Fetched::Nothing),
-            Answer::TimedOut => Some(Fetched::TimedOut),
-            Answer::PeerGone => Some(Fetched::PeerGone),
-        };
-        let Some(end) = end else { return };
-        if let Some(asked) = self.asked.remove(&token) {
-            // A large node of which parts came is data, however the rest ended.
-            let _ = asked.reply.send(asked.part.map_or(end, Fetched::Data));
+    /// A put was stored or refused: what its sender asked for behind it has its turn.
+    fn written(&mut self, peer: PeerId, ticket: Ticket) {
+        for wish in self.writes.end(peer, ticket) {
+            self.end(peer);
+            self.wish(peer, wish);
         }
     }
 }

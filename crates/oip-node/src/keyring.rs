@@ -1,16 +1,21 @@
-//! The node's keys in the data folder: read at start, made at the first one. Owns the files and
-//! their permissions; the keys themselves are `oip-record`'s.
+//! The node's keys in the data folder: read at start, made at the first one. The files, their permissions and their
+//! passphrase are `folder`'s; the keys themselves `oip-record`'s and `oip-vault`'s.
+
+mod folder;
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use oip_record::keys::KeyError;
 use oip_record::{CreatorKey, NodeIdentity};
 use oip_vault::keys::{EncryptionKey, EncryptionKeyError, KeyRing};
 
+use oip_vault::locked::{LockError, PASSPHRASE_CHARS_MIN};
+
 use crate::config::NodeConfig;
+
+use folder::{CREATOR, ENCRYPTION, IDENTITY};
+pub use folder::{KeyFiles, KeyFolder, write_secret};
 
 /// The keys of one node.
 pub(crate) struct Keyring {
@@ -20,10 +25,9 @@ pub(crate) struct Keyring {
     pub identity: NodeIdentity,
     /// Opens what is sealed to this node.
     pub encryption: KeyRing,
+    /// Where they lie.
+    pub folder: KeyFolder,
 }
-
-/// The file of the encryption keys in the data folder's `keys`.
-const ENCRYPTION_FILE: &str = "encryption.json";
 
 /// Why keys could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +81,70 @@ pub enum KeyringError {
         /// What is wrong with it.
         source: EncryptionKeyError,
     },
+    /// A key file is locked, and no passphrase was given.
+    #[error(
+        "the key file {0} is locked with a passphrase: give it by OIP_GUN_KEY_PASSPHRASE, or in a file that OIP_GUN_KEY_PASSPHRASE_FILE names"
+    )]
+    Locked(PathBuf),
+    /// A key file stays locked.
+    #[error(
+        "the key file {path} stays locked: {source}; give the passphrase that it was locked with by OIP_GUN_KEY_PASSPHRASE or OIP_GUN_KEY_PASSPHRASE_FILE, or restore the file from a backup"
+    )]
+    Unlock {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: LockError,
+    },
+    /// The file of the passphrase can't be read.
+    #[error(
+        "failed to read the passphrase in {path} (OIP_GUN_KEY_PASSPHRASE_FILE): {source}; make sure that this user may read it"
+    )]
+    PassphraseFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Nothing to lock key files with.
+    #[error(
+        "no passphrase is given: set OIP_GUN_KEY_PASSPHRASE, or OIP_GUN_KEY_PASSPHRASE_FILE to a file that holds it"
+    )]
+    NoPassphrase,
+    /// A passphrase that can be found by trying.
+    #[error(
+        "the passphrase has less than {PASSPHRASE_CHARS_MIN} characters, which can be found by trying: take a longer one"
+    )]
+    ShortPassphrase,
+    /// A folder without keys.
+    #[error(
+        "{folder} holds no {name}: name a folder of keys, such as `oip-gun keys export` makes, or a node's data folder"
+    )]
+    NoKeys {
+        /// The folder.
+        folder: PathBuf,
+        /// What is missing.
+        name: &'static str,
+    },
+    /// Others would be lost.
+    #[error(
+        "there is another key in {0} already, and it would be lost: import into another data folder (--data-dir), or move the folder of that file away if its node is not needed any more"
+    )]
+    OtherKeys(PathBuf),
+    /// The folder to copy to can't be made.
+    #[error("failed to make {path}: {source}; name a folder that does not exist yet")]
+    ExportFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A node holds the data folder.
+    #[error("a node runs on the data folder {data_dir}: stop it first")]
+    Running {
+        /// The data folder.
+        data_dir: PathBuf,
+    },
     /// The system gave no random numbers.
     #[error("failed to make a key: the system gives no random numbers")]
     Random,
@@ -85,19 +153,16 @@ pub enum KeyringError {
 impl Keyring {
     /// Reads the keys in the data folder, making those that are missing. With a wallet, that signs records.
     pub(crate) fn open(config: &NodeConfig) -> Result<Self, KeyringError> {
-        let (data_dir, wallet) = (&config.data_dir, config.wallet_file.as_deref());
-        let folder = data_dir.join("keys");
-        fs::create_dir_all(&folder).map_err(|source| KeyringError::File {
-            path: folder.clone(),
-            source,
-        })?;
+        let folder = KeyFolder::new(&config.data_dir, config.key_passphrase.as_ref())?;
+        folder.make()?;
         let identity = read_or_make(
-            &folder.join("identity.json"),
+            &folder,
+            IDENTITY,
             NodeIdentity::from_file_json,
             || from_random(NodeIdentity::from_scalar),
             NodeIdentity::to_file_json,
         )?;
-        let creator = match wallet {
+        let creator = match config.wallet_file.as_deref() {
             Some(path) => {
                 let text = fs::read_to_string(path).map_err(|source| KeyringError::WalletFile {
                     path: path.to_owned(),
@@ -109,34 +174,41 @@ impl Keyring {
                 })?
             }
             None => read_or_make(
-                &folder.join("creator.json"),
+                &folder,
+                CREATOR,
                 CreatorKey::from_file_json,
                 || from_random(CreatorKey::ed25519),
                 CreatorKey::to_file_json,
             )?,
         };
+        if folder.is_left_open(IDENTITY) {
+            tracing::warn!(
+                "a passphrase for the key files is given, and they are not locked: stop the node and run `oip-gun keys protect`"
+            );
+        }
         let given = config.private.encryption_key.as_ref();
         Ok(Self {
             creator,
             identity,
             encryption: encryption_keys(&folder, given.map(|key| key.reveal()))?,
+            folder,
         })
     }
 }
 
 /// The keys of the file. One that was given from outside becomes the current one, and is not written:
 /// it lives where it came from.
-fn encryption_keys(folder: &Path, given: Option<&str>) -> Result<KeyRing, KeyringError> {
-    let path = folder.join(ENCRYPTION_FILE);
-    let stored = path.exists().then(|| read(&path)).transpose()?;
-    let stored = stored
-        .map(|text| {
-            KeyRing::from_file_json(&text).map_err(|source| KeyringError::Encryption {
-                from: path.display().to_string(),
+fn encryption_keys(folder: &KeyFolder, given: Option<&str>) -> Result<KeyRing, KeyringError> {
+    let stored = match folder.has(ENCRYPTION) {
+        false => None,
+        true => {
+            let ring = KeyRing::from_file_json(&folder.read(ENCRYPTION)?);
+            Some(ring.map_err(|source| KeyringError::Encryption {
+                from: folder.file(ENCRYPTION).display().to_string(),
                 source,
-            })
-        })
-        .transpose()?;
+            })?)
+        }
+    };
     if let Some(text) = given {
         let fault = |source| KeyringError::Encryption {
             from: "GUN_NODE_ENCRYPTION_KEY".to_owned(),
@@ -168,10 +240,12 @@ pub(crate) fn new_encryption_key() -> Result<EncryptionKey, KeyringError> {
         .ok_or(KeyringError::Random)
 }
 
-/// Keeps the ring in the data folder's `keys`.
-pub(crate) fn write_encryption_keys(folder: &Path, ring: &KeyRing) -> Result<(), KeyringError> {
-    let path = folder.join(ENCRYPTION_FILE);
-    write_secret(&path, &ring.to_file_json()).map_err(|source| KeyringError::File { path, source })
+/// Keeps the ring among the key files.
+pub(crate) fn write_encryption_keys(
+    folder: &KeyFolder,
+    ring: &KeyRing,
+) -> Result<(), KeyringError> {
+    folder.write(ENCRYPTION, &ring.to_file_json())
 }
 
 /// A scalar can lie outside a curve's order, about once in 2^32 times: then the next one is tried.
@@ -179,48 +253,20 @@ fn from_random<K>(make: impl Fn([u8; 32]) -> Result<K, KeyError>) -> Option<K> {
     (0..8).find_map(|_| make(crate::random::bytes()?).ok())
 }
 
-fn read(path: &Path) -> Result<String, KeyringError> {
-    fs::read_to_string(path).map_err(|source| KeyringError::File {
-        path: path.to_owned(),
-        source,
-    })
-}
-
 fn read_or_make<K>(
-    path: &Path,
+    folder: &KeyFolder,
+    name: &'static str,
     parse: impl Fn(&str) -> Result<K, KeyError>,
     make: impl Fn() -> Option<K>,
     print: impl Fn(&K) -> String,
 ) -> Result<K, KeyringError> {
-    if path.exists() {
-        return parse(&read(path)?).map_err(|source| KeyringError::Key {
-            path: path.to_owned(),
+    if folder.has(name) {
+        return parse(&folder.read(name)?).map_err(|source| KeyringError::Key {
+            path: folder.file(name),
             source,
         });
     }
     let key = make().ok_or(KeyringError::Random)?;
-    write_secret(path, &print(&key)).map_err(|source| KeyringError::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    folder.write(name, &print(&key))?;
     Ok(key)
-}
-
-/// Writes a file that only the owner may read, whole or not at all, and durably: a node that
-/// answered under a key must have that key after a crash.
-pub fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
-    let temporary = path.with_extension("new");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    match path.parent() {
-        Some(folder) => fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }

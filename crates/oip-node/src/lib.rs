@@ -13,12 +13,14 @@
 //! * `indexer`: keeps the index in step with the store's feed
 //! * [`explain`]: everything that was decided about one record
 //! * [`health`], `metrics`, `peers`: what the node says of itself
+//! * [`backup`]: what can't be fetched again, while the node serves; and restoring it
 //! * [`migrate`]: takes over what other programs stored, while no node runs; `storage` opens the
 //!   store for both
 
 mod admission;
 mod allowance;
 mod audit;
+pub mod backup;
 mod clock;
 pub mod config;
 mod deletions;
@@ -27,6 +29,7 @@ pub mod explain;
 pub mod health;
 mod hub;
 mod indexer;
+mod key_owners;
 pub mod keyring;
 mod loader;
 mod metrics;
@@ -37,6 +40,7 @@ pub mod publish;
 mod random;
 mod registry;
 pub mod relay;
+mod soul_mark;
 mod statements;
 mod storage;
 mod sync;
@@ -45,8 +49,8 @@ mod vault;
 
 pub use audit::AuditReport;
 pub use config::{
-    Admission, ForeignSealed, NodeConfig, PeerToken, PrivacyDefault, PrivateConfig, RelayQuotas,
-    Sealing, Secret, SyncConfig, SyncMode, TypeFilter,
+    Admission, ForeignSealed, LegacyKeys, NodeConfig, PeerToken, PrivacyDefault, PrivateConfig,
+    RelayQuotas, SealedMetadata, Sealing, Secret, SyncConfig, SyncMode, TrustedNode, TypeFilter,
 };
 pub use health::Health;
 pub use indexer::verify::{Difference, DifferenceKind, IndexComparison, TypeComparison};
@@ -57,8 +61,11 @@ pub use node::{
 pub use oip_record::Submission;
 pub use oip_store::QuarantineRow;
 pub use publish::{
-    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PrivateError, PublishError, Published,
+    AccessChange, AccessChanged, DeleteError, Deleted, Left, Owner, PrivateError, PublishError,
+    Published, Reseal, ResealReport,
 };
 pub use relay::Relay;
-pub use statements::RecipientError;
+pub use statements::{RecipientError, Rival};
 pub use sync::sweep::SweepReport;
+pub use sync::trust::TrustStanding;
+pub use vault::EXPOSED;

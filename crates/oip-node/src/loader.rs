@@ -10,6 +10,7 @@ use gun::graph::Entry;
 use gun::mesh::Loaded;
 use gun::wire::{Get, KeyQuery, Reject, SoulQuery};
 use gun::{Graph, Key, Node, Soul};
+use gun_net::Background;
 use oip_store::{PageLimit, ReadError, Store};
 
 /// One part of an answer: small enough for a few frames, large enough to spread the cost of a read.
@@ -70,19 +71,25 @@ pub(crate) fn at_once(store: &Store, get: &Get) -> Option<Given> {
 }
 
 /// Reads the next part of a large node, off the reactor.
-pub(crate) fn rest(store: &Store, rest: Rest, give: impl Fn(Given) + Send + 'static) {
+pub(crate) fn rest(
+    background: &Background,
+    store: &Store,
+    rest: Rest,
+    give: impl Fn(Given) + Send + 'static,
+) {
     let store = store.clone();
-    drop(tokio::task::spawn_blocking(move || {
-        give(page(&store, rest.soul, Some(&rest.behind)));
-    }));
+    background.start(move || give(page(&store, rest.soul, Some(&rest.behind))));
 }
 
 /// Reads a range, off the reactor; `give` takes the parts, the last one without `more`.
-pub(crate) fn range(store: &Store, get: Get, give: impl Fn(Given) + Send + 'static) {
+pub(crate) fn range(
+    background: &Background,
+    store: &Store,
+    get: Get,
+    give: impl Fn(Given) + Send + 'static,
+) {
     let store = store.clone();
-    drop(tokio::task::spawn_blocking(move || {
-        ranges::load(&store, &get, &give);
-    }));
+    background.start(move || ranges::load(&store, &get, &give));
 }
 
 fn one(store: &Store, soul: &Soul, key: &Key) -> Loaded {

@@ -29,6 +29,8 @@ pub(crate) struct Metrics {
     pub deleted: Counter,
     pub published: Counter,
     pub skipped: Counter,
+    pub untrusted: Counter,
+    pub exposed: Counter,
     pub fetches: Counter,
     pub healed: Counter,
     pub hidden: Counter,
@@ -96,6 +98,14 @@ impl Metrics {
         );
         let published = counter("records_published", "Record versions published here");
         let skipped = counter("records_skipped", "Candidates that held nothing new");
+        let untrusted = counter(
+            "records_untrusted",
+            "Record versions put aside since no trusted node made them",
+        );
+        let exposed = counter(
+            "records_exposed",
+            "Record versions of others kept for their readers that ask for privacy and lie in clear",
+        );
         let fetches = counter("record_fetches", "Questions to peers for a record");
         let healed = counter(
             "records_healed",
@@ -160,6 +170,8 @@ impl Metrics {
             deleted,
             published,
             skipped,
+            untrusted,
+            exposed,
             fetches,
             healed,
             hidden,

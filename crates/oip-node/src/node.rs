@@ -1,14 +1,17 @@
 //! The node: opens store, index and keys, starts every task under one supervisor, and drains them
 //! in order when it stops. What it reports of itself is put together in `report`;
-//! what callers ask of it stands in `records`, `keys` and `index`.
+//! what callers ask of it stands in `records`, `keys` and `index`, and how many search at once in `searches`.
 
 mod index;
 mod keys;
 mod records;
 mod report;
+mod searches;
 
 pub use index::{IndexReport, QuarantineKind, QuarantineReplay};
 pub use keys::RotateError;
+
+use self::searches::Searches;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,9 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use gun::mesh::{Mesh, MeshConfig};
-use gun::wire::MessageId;
-use gun_net::{NetConfig, Network, PullPeer, Router, ServeOptions, ServeStats, Transport};
+use gun_net::{
+    Background, NetConfig, Network, PullPeer, Router, ServeOptions, ServeStats, Transport,
+};
 use oip_index::embedded::EmbeddedIndex;
 use oip_index::{ElasticIndex, Index, IndexError, Templates};
 use oip_record::{Creator, CreatorKey, Did, NodeIdentity};
@@ -32,25 +35,27 @@ use crate::allowance::Allowances;
 use crate::audit::Audit;
 use crate::clock;
 use crate::config::{IndexBackend, NodeConfig, SyncMode};
-use crate::hub::{Hub, HubHandle};
+use crate::hub::{self, Hub, HubHandle};
 use crate::indexer::feeder::Feeder;
 use crate::indexer::scope::Scope;
 use crate::indexer::{self, Indexer, Rebuilds};
-use crate::keyring::{Keyring, KeyringError};
+use crate::keyring::{KeyFolder, Keyring, KeyringError};
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::publish::{Publisher, Turns as PublishTurns};
 use crate::relay::{Relay, RelayParts};
-use crate::statements::{OwnStatementError, Statements};
+use crate::statements::{Asked, OwnPointer, OwnStatementError, Rivals, Statements};
 use crate::storage;
 use crate::sync::heal::{Healer, Turns};
 use crate::sync::intake::Intake;
 use crate::sync::judge::Judge;
 use crate::sync::links::Links;
-use crate::sync::marks::Marks;
+use crate::sync::log::LogBudget;
+use crate::sync::marks::{self, Marks};
 use crate::sync::pull::Puller;
-use crate::sync::settle::LogBudget;
 use crate::sync::sweep::{SweepReport, Sweeper};
+use crate::sync::trust::Trust;
+use crate::sync::trust::watch::TrustWatch;
 use crate::sync::uplink::Uplink;
 use crate::vault::Vault;
 
@@ -95,6 +100,7 @@ struct Inner {
     listed: Arc<Notify>,
     key: Arc<CreatorKey>,
     identity: Arc<NodeIdentity>,
+    key_folder: KeyFolder,
     statements: Statements,
     audit: Arc<Audit>,
     /// What dialled peers are told first.
@@ -105,6 +111,7 @@ struct Inner {
     relay_stats: ServeStats,
     indexed: watch::Receiver<u64>,
     rebuilds: watch::Receiver<Rebuilds>,
+    searches: Searches,
     index_requests: mpsc::Sender<indexer::Request>,
     /// Ends what takes new work: sockets, hub, discovery.
     accepting: CancellationToken,
@@ -129,6 +136,9 @@ pub enum StartError {
     /// A key is missing or damaged.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The system has no room for threads.
+    #[error("failed to start threads: {0}; raise the limit of processes (ulimit -u) of this user")]
+    Threads(#[source] std::io::Error),
     /// The store did not open.
     #[error(transparent)]
     Store(#[from] oip_store::OpenError),
@@ -185,6 +195,12 @@ pub enum ReadError {
     /// What is to be tried again can't be written down.
     #[error("failed to have records tried again: {0}")]
     Replay(#[source] oip_store::WriteError),
+    /// As many searches as the node runs at once are under way.
+    #[error("the node is busy: {max} searches are under way; try again in a moment")]
+    Busy {
+        /// How many.
+        max: usize,
+    },
     /// A task was lost, as happens while the process ends.
     #[error("the node is stopping")]
     Stopping,
@@ -229,6 +245,7 @@ impl Node {
                 let mut settings = (**settings).clone();
                 // The derived id: an alias is no proof against another node's having it too.
                 settings.owner = keys.identity.node_id().to_string();
+                settings.store = indexer::store_id(&store).await?;
                 Arc::new(ElasticIndex::new(settings, Arc::new(templates))?)
             }
         };
@@ -239,7 +256,7 @@ impl Node {
             .into();
         let key = Arc::new(keys.creator);
         let identity = Arc::new(keys.identity);
-        let vault = Arc::new(Vault::new(keys.encryption, config.private.foreign));
+        let vault = Arc::new(Vault::new(keys.encryption, &config.private, store.clone()));
         let (audit, audit_events) = Audit::new(store.clone(), Arc::clone(&identity));
         let metrics = Arc::new(Metrics::new());
         let peers = Arc::new(Peers::default());
@@ -259,6 +276,7 @@ impl Node {
         let accepting = CancellationToken::new();
         let accepting_tasks = TaskTracker::new();
         let (net_events, net_event_queue) = mpsc::channel(NET_EVENTS_MAX);
+        let background = Background::new().map_err(StartError::Threads)?;
         let network = Network::start(
             NetConfig {
                 listening: vec![relay_address],
@@ -267,35 +285,45 @@ impl Node {
             net_events,
             accepting.clone(),
             accepting_tasks.clone(),
+            background.clone(),
         );
         let (events, event_queue) = mpsc::unbounded_channel();
         let (notices, notice_queue) = mpsc::channel(NOTICES_MAX);
         let deferred = Arc::new(Notify::new());
+        let misled = Arc::new(Notify::new());
         let hub = Hub {
             store: store.clone(),
             network: network.clone(),
-            mesh: Mesh::new(
-                MeshConfig::new(MessageId::from_random(crate::random::number()).as_str()),
-                Box::new(crate::random::number),
-            ),
+            background: background.clone(),
+            mesh: hub::mesh(config.admission, &registry),
             registry: Arc::clone(&registry),
             types: config.types.clone(),
             admission: config.admission,
             allowances: Allowances::new(&config.quotas),
             metrics: Arc::clone(&metrics),
             node_id: Arc::clone(&node_id),
+            identity_id: identity.node_id().into(),
+            misled: Arc::clone(&misled),
             events,
             notices,
             deferred: Arc::clone(&deferred),
         };
         let (hub, hub_task) = hub.start(net_event_queue, accepting.clone());
-        accepting_tasks.spawn(hub_task);
+        // A thread of its own: it always has work under load, and would keep the sockets of a worker waiting.
+        let runtime = tokio::runtime::Handle::current();
+        accepting_tasks.spawn_blocking(move || runtime.block_on(hub_task));
         let pulled = pull_peers(&config)?;
         let statements = Statements {
             store: store.clone(),
             hub: hub.clone(),
             peers: Arc::clone(&peers),
             registry: Arc::clone(&registry),
+            asked: Asked::default(),
+            expects_peers: config
+                .peers
+                .iter()
+                .any(|peer| peer.transport() != Transport::Pull),
+            rivals: Rivals::default(),
         };
         // Before any record: who seals to this node, or wonders who made it, finds this first.
         let introduction = statements
@@ -308,14 +336,23 @@ impl Node {
             .await?;
         let introduction = Arc::new(std::sync::RwLock::new(introduction));
         keys::reconsider_sealed(&store, &vault).await?;
+        let marks = Arc::new(Marks {
+            store: store.clone(),
+            configured: marks::counted(&config.peers, &config.deletes_from),
+            metrics: Arc::clone(&metrics),
+            ahead: AtomicU64::new(0),
+        });
         let relay = Relay::new(RelayParts {
             store: store.clone(),
             pulled: pulled.clone(),
             hub: hub.clone(),
             network: network.clone(),
+            background,
             registry: Arc::clone(&registry),
             admission: config.admission,
             metrics: Arc::clone(&metrics),
+            marks: Arc::clone(&marks),
+            deletes_from: config.deletes_from.clone(),
             tracker: accepting_tasks.clone(),
         });
         let relay_stats = ServeStats::default();
@@ -338,17 +375,24 @@ impl Node {
             accepting.clone(),
         ));
 
-        let marks = Arc::new(Marks {
-            store: store.clone(),
-            configured: config.peers.iter().map(ToString::to_string).collect(),
-            metrics: Arc::clone(&metrics),
-            ahead: AtomicU64::new(0),
-        });
+        let trust = Trust::new(
+            config.sync.trusted.clone(),
+            key.creator().did_address.clone(),
+        );
+        // From what is here: what lies in the graph is judged before any peer is reached.
+        trust.learn(
+            trust
+                .look(&store, &registry)
+                .map_err(OwnStatementError::from)?,
+        );
+        let trust = Arc::new(trust);
         let judge = Judge {
             store: store.clone(),
             registry: Arc::clone(&registry),
             types: config.types.clone(),
             signatures: config.sync.signatures,
+            trust: Arc::clone(&trust),
+            vault: Arc::clone(&vault),
         };
         let listed = Arc::new(Notify::new());
         let mut pullers = Vec::new();
@@ -369,6 +413,7 @@ impl Node {
                 hub: hub.clone(),
                 peers: Arc::clone(&peers),
                 metrics: Arc::clone(&metrics),
+                audit: Arc::clone(&audit),
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
                 listed: Arc::clone(&listed),
                 log: LogBudget::default(),
@@ -387,6 +432,17 @@ impl Node {
                 pullers.push(puller);
             }
             accepting_tasks.spawn(intake.run(notice_queue, accepting.clone()));
+            let watch = TrustWatch {
+                trust: Arc::clone(&trust),
+                store: store.clone(),
+                registry: Arc::clone(&registry),
+                types: config.types.clone(),
+                hub: hub.clone(),
+                peers: Arc::clone(&peers),
+                listed: Arc::clone(&listed),
+                pulled: pullers.clone(),
+            };
+            accepting_tasks.spawn(watch.run(interval, accepting.clone()));
         }
         let sweeper = Arc::new(Sweeper {
             store: store.clone(),
@@ -396,6 +452,7 @@ impl Node {
             types: config.types.clone(),
             metrics: Arc::clone(&metrics),
             marks: Arc::clone(&marks),
+            trust,
             pulled: pullers,
             running: Mutex::new(()),
         });
@@ -415,11 +472,20 @@ impl Node {
             }),
             mode: config.sync.mode,
             introduction: Arc::clone(&introduction),
+            own_pointer: registry.pointer_soul(&identity.node_id()),
             hub: hub.clone(),
             tracker: accepting_tasks.clone(),
             new_types: new_type_queue,
         };
         accepting_tasks.spawn(links.run(event_queue, accepting.clone()));
+        let own_pointer = OwnPointer {
+            statements: statements.clone(),
+            identity: Arc::clone(&identity),
+            alias: config.node_id_override.clone(),
+            introduction: Arc::clone(&introduction),
+            misled,
+        };
+        accepting_tasks.spawn(own_pointer.run(accepting.clone()));
 
         let indexing = CancellationToken::new();
         let indexing_tasks = TaskTracker::new();
@@ -442,6 +508,7 @@ impl Node {
             reached,
             rebuilds,
             requests,
+            gather: config.index_commit,
         };
         indexing_tasks.spawn(indexer.run(indexing.clone()));
         indexing_tasks.spawn(Arc::clone(&audit).run(audit_events, indexing.clone()));
@@ -481,6 +548,7 @@ impl Node {
             listed,
             key,
             identity,
+            key_folder: keys.folder,
             statements,
             audit,
             introduction,
@@ -490,6 +558,7 @@ impl Node {
             relay_stats,
             indexed,
             rebuilds: rebuilds_seen,
+            searches: Searches::default(),
             index_requests,
             accepting,
             accepting_tasks,

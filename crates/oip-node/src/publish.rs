@@ -3,17 +3,24 @@
 //! Owns the order of versions made here: the newest is stamped after all that are known. What
 //! asks for privacy goes to `private`, and is sealed or refused.
 
+mod legacy;
+mod made_elsewhere;
+mod owner;
 mod private;
+mod sharing;
 
 use std::sync::Arc;
 
 use gun::Soul;
 use oip_record::publish::{self, Built, Context, Refusal};
+use oip_record::sealed::ENCRYPTION_TYPE;
 use oip_record::{CreatorKey, Did, Order, Submission, privacy};
 use oip_store::{Op, RecordRow, Store, Transaction, WriteError};
+use oip_vault::access;
+use oip_vault::audit::{Action, Event};
 use tokio::sync::Mutex;
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Told};
 use crate::clock;
 use crate::config::{PrivacyDefault, Sealing};
 use crate::deletions;
@@ -22,11 +29,14 @@ use crate::hub::HubHandle;
 use crate::metrics::Metrics;
 use crate::registry::{Registration, Registry, Writes};
 use crate::statements::Statements;
-use crate::sync::judge::{signed_ms, signer_mark};
-use crate::vault::Vault;
+use crate::sync::judge::{order_of, signed_ms, signer_mark};
+use crate::vault::{self, Vault};
 
+pub use legacy::{Left, Reseal, ResealReport};
+pub use owner::Owner;
+pub use private::PrivateError;
 pub(crate) use private::event;
-pub use private::{AccessChange, AccessChanged, Owner, PrivateError};
+pub use sharing::{AccessChange, AccessChanged};
 
 /// A record that is durable.
 #[derive(Debug, Clone)]
@@ -137,16 +147,47 @@ impl Default for Turns {
 impl Publisher {
     pub(crate) async fn publish(
         &self,
+        submission: Submission,
+        owner: &Owner,
+    ) -> Result<Published, PublishError> {
+        let local_id = submission.local_id.clone();
+        let published = self.published(submission, owner).await;
+        if let Err(PublishError::Private(error)) = &published {
+            let soul =
+                local_id.and_then(|id| publish::soul_for(&self.key, Some(&id), [0; 16]).ok());
+            self.note_refusal(soul.as_ref(), owner, error);
+        }
+        published
+    }
+
+    /// Has the audit trail say that a caller was refused.
+    fn note_refusal(&self, soul: Option<&Soul>, owner: &Owner, error: &PrivateError) {
+        let refused = Event {
+            action: Action::Refused,
+            did: soul.map_or_else(String::new, |soul| Did::from_soul(soul).to_string()),
+            key_id: String::new(),
+            caller: owner.label(),
+            reason: error.label().to_owned(),
+            count: 1,
+        };
+        self.audit.note_counted(refused, Told::ByRecord);
+    }
+
+    async fn published(
+        &self,
         mut submission: Submission,
         owner: &Owner,
     ) -> Result<Published, PublishError> {
         let random = crate::random::bytes()
             .ok_or(PublishError::Internal("get random numbers from the system"))?;
         // From the token, whatever the body says.
-        owner.put_into(&mut submission.data);
+        access::as_objects(&mut submission.data);
+        owner.put_into(&mut submission.data)?;
         let submission = self.with_default_privacy(submission);
         if let Some(reason) = privacy::asks_for_privacy(&submission.data, &submission.params) {
-            return self.publish_private(submission, reason, owner).await;
+            return self
+                .publish_private(submission, reason, owner, Action::Sealed)
+                .await;
         }
         let soul = publish::soul_for(&self.key, submission.local_id.as_deref(), random)?;
         let _turn = self.turn(&soul).lock().await;
@@ -154,6 +195,8 @@ impl Publisher {
         for _ in 0..TRIES {
             let held = self.store.record(&soul)?;
             self.check_owner(held.as_ref(), owner)?;
+            self.check_members_list(&soul, owner)?;
+            check_still_private(held.as_ref(), &submission)?;
             let edited = held.as_ref().is_some_and(|row| !row.deleted);
             let submission = Arc::clone(&submission);
             let built = self
@@ -163,7 +206,8 @@ impl Publisher {
                 .await?;
             let registered = self.registration(&built)?;
             let (did, document) = (built.did.clone(), built.document.clone());
-            if self.keep(built, registered, held).await? == Kept::Superseded {
+            let kept = self.keep(built, registered, held, owner, None).await?;
+            if kept == Kept::Superseded {
                 continue;
             }
             self.metrics.published.inc();
@@ -192,6 +236,14 @@ impl Publisher {
     }
 
     pub(crate) async fn delete(&self, did: &Did, owner: &Owner) -> Result<Deleted, DeleteError> {
+        let deleted = self.deleted(did, owner).await;
+        if let Err(DeleteError::Publish(PublishError::Private(error))) = &deleted {
+            self.note_refusal(Some(did.soul()), owner, error);
+        }
+        deleted
+    }
+
+    async fn deleted(&self, did: &Did, owner: &Owner) -> Result<Deleted, DeleteError> {
         let soul = did.soul().clone();
         let _turn = self.turn(&soul).lock().await;
         let random = crate::random::bytes()
@@ -217,7 +269,8 @@ impl Publisher {
             // For deployed nodes, which know no tombstones.
             let by = &self.key.creator().public_key;
             unregistered.extend(deletions::mark(&soul, by, built.order.at_ms));
-            if self.keep(built, unregistered, Some(held)).await? == Kept::Done {
+            let kept = self.keep(built, unregistered, Some(held), owner, None);
+            if kept.await? == Kept::Done {
                 return Ok(Deleted { did: did.clone() });
             }
         }
@@ -246,11 +299,9 @@ impl Publisher {
 
     /// A record that says nothing about access, on a node whose default is private, is private.
     fn with_default_privacy(&self, mut submission: Submission) -> Submission {
-        let says_public = submission
-            .data
-            .pointer("/accessControl/access_level")
-            .is_some_and(|level| level == "public");
-        if self.privacy_default == PrivacyDefault::Private && !says_public {
+        let says_something = privacy::says_public(&submission.data, &submission.params)
+            || privacy::asks_for_privacy(&submission.data, &submission.params).is_some();
+        if self.privacy_default == PrivacyDefault::Private && !says_something {
             submission
                 .params
                 .insert("access_level".to_owned(), "private".into());
@@ -290,21 +341,55 @@ impl Publisher {
             .map_err(|_| PublishError::Internal("build the record"))??)
     }
 
+    /// Empties the nodes below a record in the nested layout: they hold in clear what is sealed from now on, and are
+    /// served by this node as long as they stand.
+    fn nested_in_clear(&self, soul: &Soul) -> Result<Writes, PublishError> {
+        let root = format!("{soul}/data");
+        let souls = self
+            .store
+            .souls(&root, oip_store::Start::First, NESTED_MAX)?;
+        let is_below = |soul: &&Soul| {
+            let rest = soul.as_str().strip_prefix(&root);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let mut emptied = Writes::new();
+        for soul in souls.iter().filter(is_below) {
+            let node = self.store.node(soul)?;
+            let keys = node.into_iter().flat_map(|node| node.entries);
+            let nulls: Vec<_> = keys
+                .filter(|entry| entry.value != gun::Value::Null)
+                .map(|entry| (entry.key, gun::Value::Null))
+                .collect();
+            if !nulls.is_empty() {
+                emptied.push((soul.clone(), nulls));
+            }
+        }
+        Ok(emptied)
+    }
+
     /// Writes record, registry and verified copy in one transaction, and lets subscribers hear of it.
     async fn keep(
         &self,
         built: Built,
         registry: Writes,
         held: Option<RecordRow>,
+        owner: &Owner,
+        noted: Option<Op>,
     ) -> Result<Kept, PublishError> {
         let now_ms = clock::wall_ms();
         let (soul, is_deleted) = (built.soul.clone(), built.deleted);
+        let is_own = built.creator == *self.key.creator();
+        let mark = signer_mark(&built.creator.did_address);
         let writes = built.entries.iter().cloned().chain(registry);
         let mut ops = vec![Op::ExpectRecord {
             soul: soul.clone(),
             seq: held.as_ref().map(|row| row.seq),
         }];
         ops.extend(writes.map(|(soul, entries)| Op::Write { soul, entries }));
+        if built.document["data"]["encryptionType"] == ENCRYPTION_TYPE {
+            let emptied = self.nested_in_clear(&soul)?.into_iter();
+            ops.extend(emptied.map(|(soul, entries)| Op::Write { soul, entries }));
+        }
         ops.push(Op::PutRecord(RecordRow {
             soul: built.soul,
             record_type: built.record_type,
@@ -314,7 +399,8 @@ impl Publisher {
             digest: built.order.digest,
             class: oip_record::SignatureClass::Ours.to_u8(),
             deleted: built.deleted,
-            own: true,
+            // A client that sealed by itself signed with a key of its own.
+            own: is_own,
             first_seen_ms: held.map_or(now_ms, |row| row.first_seen_ms),
             source: None,
             verification: oip_record::Verification::Verified.to_u8(),
@@ -322,14 +408,15 @@ impl Publisher {
             oip: built.oip_text.into(),
             seq: 0,
         }));
-        // As of any other creator: what claims to be ours and bears no signature is not taken.
-        let mark = signer_mark(&self.key.creator().did_address);
+        // As of any other creator: what claims to be his and bears no signature is not taken.
         if self.store.cursor(&mark)?.is_none() {
             ops.push(Op::SetCursor {
                 name: mark,
                 value: vec![1],
             });
         }
+        ops.extend(noted);
+        ops.extend(self.marked(&soul, owner, is_deleted)?);
         let what = if is_deleted { "deleted" } else { "published" };
         ops.extend(explain::note(
             &self.store,
@@ -349,6 +436,9 @@ impl Publisher {
     }
 }
 
+/// Nodes of one record in the nested layout that are emptied. Readers refuse a record with more.
+const NESTED_MAX: usize = 10_000;
+
 /// Whether a version made here was kept.
 #[derive(PartialEq, Eq)]
 enum Kept {
@@ -357,10 +447,16 @@ enum Kept {
     Superseded,
 }
 
-fn order_of(row: &RecordRow) -> Order {
-    Order {
-        at_ms: row.at_ms,
-        revision: row.revision,
-        digest: row.digest,
+/// Refuses a new version that would put a private record's place in clear without saying so: whoever edits and leaves
+/// out the access control has forgotten it.
+fn check_still_private(
+    held: Option<&RecordRow>,
+    submission: &Submission,
+) -> Result<(), PrivateError> {
+    match held.filter(|row| vault::is_sealed(row) || vault::is_exposed(row)) {
+        Some(row) if !privacy::says_public(&submission.data, &submission.params) => {
+            Err(PrivateError::WasPrivate(Did::from_soul(&row.soul)))
+        }
+        _ => Ok(()),
     }
 }

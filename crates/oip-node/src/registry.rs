@@ -13,12 +13,17 @@
 //! | `<root>:nodes:<nodeId or alias>` | pointer to a node's statement: `{pub, timestamp}` |
 //! | `<root>:nodes:<nodeId>:<soul>` | the node's own entry: `{did, soul, recordType, creatorPubKey, nodeId, timestamp, oipVersion}` |
 
+use gun::graph::Entry;
 use gun::{Key, Soul, Value};
-use oip_record::Did;
+use oip_record::{Did, NodeIdentity};
+use oip_vault::statement::STATEMENT_KEY;
 
 use crate::admission::is_whole_record;
 use crate::config::TypeFilter;
 use crate::deletions;
+
+/// Where statements stand in a node's own space.
+const STATEMENT_PLACE: &str = "/oip/node";
 
 /// Version written into node entries; deployed readers know no other.
 const OIP_VERSION: &str = "0.8.0";
@@ -96,6 +101,8 @@ pub(crate) enum Notice {
     },
     /// The deletion registry marks this record, or no longer does.
     Mark { soul: Soul, is_set: bool },
+    /// A node said who it is, or a pointer to where it does changed.
+    Statement,
 }
 
 /// One node's values, to be written with states of our own.
@@ -113,7 +120,8 @@ impl Notice {
             Self::Record {
                 record_type: None, ..
             }
-            | Self::Mark { .. } => true,
+            | Self::Mark { .. }
+            | Self::Statement => true,
         }
     }
 }
@@ -149,6 +157,19 @@ impl Registry {
     /// Where a pointer to the statement of a node stands: `<root>:nodes:<id or alias>`.
     pub(crate) fn pointer_soul(&self, name: &str) -> Option<Soul> {
         Soul::new(format!("{}{name}", self.nodes_prefix)).ok()
+    }
+
+    /// The node id whose pointer this value claims to be and is not: the key that it names has another hash. Of a pointer
+    /// under an alias nothing can be told.
+    pub(crate) fn false_pointer<'s>(&self, soul: &'s str, entry: &Entry) -> Option<&'s str> {
+        let name = soul.strip_prefix(self.nodes_prefix.as_str())?;
+        let is_id =
+            name.len() == 32 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let names_it = || {
+            let public = entry.value.as_text();
+            public.is_some_and(|public| NodeIdentity::id_of(public) == name)
+        };
+        (is_id && entry.key.as_str() == "pub" && !names_it()).then_some(name)
     }
 
     /// The pointer `{pub, timestamp}`, which proves nothing.
@@ -301,6 +322,13 @@ impl Registry {
         if let Some((soul, is_set)) = deletions::read_change(soul, key, value) {
             return Some(Notice::Mark { soul, is_set });
         }
+        let is_pointer = || {
+            let name = soul.strip_prefix(self.nodes_prefix.as_str());
+            key == "pub" && name.is_some_and(|name| !name.contains(':'))
+        };
+        if key == STATEMENT_KEY && soul.ends_with(STATEMENT_PLACE) || is_pointer() {
+            return Some(Notice::Statement);
+        }
         self.read_change(soul, key, value)
     }
 
@@ -376,6 +404,29 @@ mod tests {
             record("0123456789ab:a", "post")
         );
         assert_eq!(r.read_change(index, "oip:meta", &link), None);
+    }
+
+    #[test]
+    fn a_pointer_under_an_id_names_the_key_of_that_id_or_is_false() {
+        let r = registry();
+        let identity = NodeIdentity::from_scalar([3; 32]).unwrap();
+        let (id, public) = (identity.node_id(), identity.public());
+        let entry = |key: &str, value: Value| Entry {
+            key: Key::new(key).unwrap(),
+            state: gun::State::from_millis(1),
+            value,
+        };
+        let soul = format!("oip:registry:nodes:{id}");
+        let false_in =
+            |soul: &str, key, value| r.false_pointer(soul, &entry(key, value)).map(str::to_owned);
+        assert_eq!(false_in(&soul, "pub", Value::text(public)), None);
+        for value in [Value::text("x.y"), Value::Null, Value::Bool(true)] {
+            assert_eq!(false_in(&soul, "pub", value), Some(id.clone()));
+        }
+        assert_eq!(false_in(&soul, "timestamp", Value::Null), None);
+        let alias = "oip:registry:nodes:node-b";
+        assert_eq!(false_in(alias, "pub", Value::text("x.y")), None);
+        assert_eq!(false_in(&format!("{soul}:x"), "pub", Value::Null), None);
     }
 
     #[test]

@@ -18,29 +18,32 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-use gun_net::{LinkStatus, Network, PullPeer};
+use gun_net::{Background, LinkStatus, Network, PullPeer};
 use oip_store::Store;
+use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Admission;
+use crate::config::{AddressRange, Admission};
 use crate::hub::HubHandle;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::sync::marks::Marks;
 use ask::Asking;
 use tell::Telling;
 
 pub use media::{Manifest, MediaError, Presence};
 pub use nested::{Arrays, Nested, NestedError};
-pub use read::{LIST_MAX, LIST_OFFSET_MAX, ListError, Listing, Parts};
+pub use read::{GetError, LIST_MAX, LIST_OFFSET_MAX, ListError, Listing, Parts};
 pub use write::PutError;
 
 /// How a node is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// As it stands: links are links. What the relay port shows.
+    /// As it stands: links are links. Index entries whose record is not held come last: behind them deployed nodes
+    /// that pull see nothing. What the relay port shows.
     Graph,
     /// As a deployed node needs it that pulls over HTTP: `data` and `oip` of a record inline, whatever
-    /// the layout, and no index entry whose record is not held. What `/gun-relay/get` shows.
+    /// the layout, and no such entry at all. What `/gun-relay/get` shows.
     Pull,
 }
 
@@ -50,6 +53,8 @@ pub struct Relay {
     parts: Arc<RelayParts>,
     asking: Arc<Asking>,
     telling: Arc<Telling>,
+    /// Whose turn it is to have nodes looked through.
+    listing: Arc<Mutex<()>>,
 }
 
 /// What a [`Relay`] works with.
@@ -57,11 +62,16 @@ pub(crate) struct RelayParts {
     pub store: Store,
     pub hub: HubHandle,
     pub network: Network,
+    /// Does what takes long.
+    pub background: Background,
     /// Peers that are asked over HTTP, for what is said of links.
     pub pulled: Vec<Arc<PullPeer>>,
     pub registry: Arc<Registry>,
     pub admission: Admission,
     pub metrics: Arc<Metrics>,
+    pub marks: Arc<Marks>,
+    /// From where deletion marks that are put over HTTP count (`OIP_GUN_RELAY_DELETES_FROM`).
+    pub deletes_from: Vec<AddressRange>,
     /// Writes run here, so that a graceful stop waits for them.
     pub tracker: TaskTracker,
 }
@@ -72,6 +82,7 @@ impl Relay {
             parts: Arc::new(parts),
             asking: Arc::default(),
             telling: Arc::default(),
+            listing: Arc::default(),
         }
     }
 

@@ -1,15 +1,24 @@
 //! Who can be sealed to: this node's own statement, and the encryption keys of other nodes and of users,
 //! looked up on demand (`trust-and-privacy` 1 and 2).
 //!
-//! Owns the deadline of a look-up, the pins of aliases, and that a statement's number never goes back.
+//! Owns the pins of aliases, and that a statement's number never goes back.
 //! Pointers in the registry prove nothing: what they lead to must be signed by the key that it names.
+
+mod look_up;
+mod name;
+mod own_pointer;
+mod rivals;
+
+pub(crate) use look_up::Asked;
+pub(crate) use name::Name;
+pub(crate) use own_pointer::OwnPointer;
+pub use rivals::Rival;
+pub(crate) use rivals::Rivals;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use gun::graph::Entry;
-use gun::wire::Get;
 use gun::{Graph, Key, Node, Soul, State, Value};
 use oip_record::soul::{self, PrefixWidth};
 use oip_record::verify::{self, SignaturePolicy};
@@ -18,20 +27,13 @@ use oip_store::{Op, Store, Transaction, WriteError};
 use oip_vault::access;
 use oip_vault::keys::{EncryptionPublic, KEM, KeyRing};
 use oip_vault::statement::{self, SignError, Statement, StatementError};
-use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::hub::HubHandle;
 use crate::peers::Peers;
 use crate::registry::Registry;
 use crate::sync::judge::signed_ms;
-
-/// How long peers are waited for. A person waits for the publish meanwhile; a relay between two nodes
-/// that have it answers in milliseconds.
-const LOOK_UP: Duration = Duration::from_secs(8);
-
-/// Pause between two questions, while a peer may still be connecting or have only part of it.
-const ASK_AGAIN: Duration = Duration::from_millis(250);
+use crate::vault::reader_token;
 
 /// The local id and type of the record by which a user whose key is no SEA key names an encryption key.
 pub(crate) const USER_KEY_LOCAL_ID: &str = "encryption-key";
@@ -116,6 +118,8 @@ pub(crate) struct Found {
     pub owner: String,
     /// What to wrap for.
     pub key: EncryptionPublic,
+    /// Whether the owner has proven that he has it, and did not only name it.
+    pub is_proven: bool,
 }
 
 /// What looking up works with.
@@ -125,60 +129,12 @@ pub(crate) struct Statements {
     pub hub: HubHandle,
     pub peers: Arc<Peers>,
     pub registry: Arc<Registry>,
-}
-
-/// What a name may be.
-#[derive(Debug, PartialEq, Eq)]
-enum Name<'n> {
-    NodeId(&'n str),
-    /// A SEA key: a node's or a user's.
-    SeaKey(&'n str),
-    /// A user's key as records name creators.
-    UserKey(String),
-    Organization(Did),
-    Alias {
-        alias: &'n str,
-        pin: Option<&'n str>,
-    },
-}
-
-impl<'n> Name<'n> {
-    fn read(name: &'n str) -> Option<Self> {
-        use base64::Engine as _;
-        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-        let is_hex = |text: &str| {
-            text.bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-        };
-        if name.starts_with("did:") {
-            return Did::parse(name).ok().map(Self::Organization);
-        }
-        if name.len() == 32 && is_hex(name) {
-            return Some(Self::NodeId(name));
-        }
-        if statement::soul(name).is_some() {
-            return Some(Self::SeaKey(name));
-        }
-        let lower = name.to_ascii_lowercase();
-        if name.len() == 66 && is_hex(&lower) {
-            let bytes: Option<Vec<u8>> = (0..33)
-                .map(|at| u8::from_str_radix(&lower[at * 2..at * 2 + 2], 16).ok())
-                .collect();
-            return Some(Self::UserKey(URL_SAFE_NO_PAD.encode(bytes?)));
-        }
-        if URL_SAFE_NO_PAD
-            .decode(name)
-            .is_ok_and(|raw| matches!(raw.len(), 32 | 33) || raw.len() >= 256)
-        {
-            return Some(Self::UserKey(name.to_owned()));
-        }
-        let (alias, pin) = match name.split_once('@') {
-            Some((alias, pin)) if pin.len() == 16 && is_hex(pin) => (alias, Some(pin)),
-            Some(_) => return None,
-            None => (name, None),
-        };
-        statement::is_alias(alias).then_some(Self::Alias { alias, pin })
-    }
+    /// Which peers have been asked for what.
+    pub asked: Asked,
+    /// Whether the operator named peers that can be asked, whether or not one is connected.
+    pub expects_peers: bool,
+    /// Who claims what belongs to others.
+    pub rivals: Rivals,
 }
 
 impl Statements {
@@ -271,6 +227,7 @@ impl Statements {
     pub(crate) fn here(&self) -> Self {
         Self {
             peers: Arc::default(),
+            expects_peers: false,
             ..self.clone()
         }
     }
@@ -296,16 +253,7 @@ impl Statements {
 
     async fn find_one(&self, read: Name<'_>, name: &str) -> Result<Found, RecipientError> {
         match read {
-            Name::NodeId(id) => {
-                let public = self.pointed(id, name).await?;
-                if NodeIdentity::id_of(&public) != id {
-                    return Err(RecipientError::Statement {
-                        name: name.to_owned(),
-                        fault: StatementError::Id,
-                    });
-                }
-                self.node(&public, name).await.map(of_node)
-            }
+            Name::NodeId(id) => self.by_id(id, name).await.map(of_node),
             Name::SeaKey(public) => match self.node(public, name).await {
                 Ok(statement) => Ok(of_node(statement)),
                 Err(RecipientError::UnknownNode(_)) => self.sea_user(public, name).await,
@@ -317,47 +265,108 @@ impl Statements {
         }
     }
 
+    /// The node with this id. Anybody may write the pointer, so that a key that was proven once is remembered, and a
+    /// pointer that leads elsewhere is reported and stops nobody.
+    async fn by_id(&self, id: &str, name: &str) -> Result<Statement, RecipientError> {
+        let Some(known) = self.text_mark(&key_mark(id), name)? else {
+            let is_its_key = |value: &Value| {
+                let public = value.as_text();
+                public.is_some_and(|public| NodeIdentity::id_of(public) == id)
+            };
+            // Another key than this id is the hash of is no answer: the node writes the pointer again that it sees
+            // overwritten, and peers are asked until then.
+            return match self.pointed(id, name, is_its_key).await {
+                Ok(public) => self.node(&public, name).await,
+                Err(_) if self.here().pointed(id, name, |_| true).await.is_ok() => {
+                    Err(RecipientError::Statement {
+                        name: name.to_owned(),
+                        fault: StatementError::Id,
+                    })
+                }
+                Err(error) => Err(error),
+            };
+        };
+        self.note_rival(id, id, &known, name).await;
+        self.node(&known, name).await
+    }
+
     async fn alias(
         &self,
         alias: &str,
         pin: Option<&str>,
         name: &str,
     ) -> Result<Statement, RecipientError> {
-        let public = self.pointed(alias, name).await?;
+        let mark = alias_mark(alias, pin);
+        let bound = match self.text_mark(&mark, name)? {
+            Some(bound) => Some(bound),
+            None => self.proven(pin, name)?,
+        };
+        if let Some(id) = bound {
+            let statement = self.by_id(&id, name).await?;
+            self.note_rival(alias, &id, &statement.public, name).await;
+            return Ok(statement);
+        }
+        let public = self.pointed(alias, name, |_| true).await?;
         let statement = self.node(&public, name).await?;
         if statement.alias.as_deref() != Some(alias) {
             return Err(RecipientError::UnknownNode(name.to_owned()));
         }
-        let taken = |pinned: &str| RecipientError::AliasTaken {
-            alias: alias.to_owned(),
-            pinned: pinned.to_owned(),
-            found: statement.id.clone(),
-        };
-        if let Some(pin) = pin {
-            return match statement.id.starts_with(pin) {
-                true => Ok(statement),
-                false => Err(taken(pin)),
-            };
+        if let Some(pin) = pin.filter(|pin| !statement.id.starts_with(*pin)) {
+            return Err(RecipientError::AliasTaken {
+                alias: alias.to_owned(),
+                pinned: pin.to_owned(),
+                found: statement.id,
+            });
         }
-        let mark = format!("alias:{alias}");
-        let store = |_| RecipientError::Store(name.to_owned());
-        match self.store.cursor(&mark).map_err(store)? {
-            Some(pinned) if pinned == statement.id.as_bytes() => Ok(statement),
-            Some(pinned) => Err(taken(&String::from_utf8_lossy(&pinned))),
-            None => {
-                self.remember(mark, statement.id.as_bytes().to_vec(), name)
-                    .await?;
-                Ok(statement)
-            }
+        self.remember(mark, statement.id.as_bytes().to_vec(), name)
+            .await?;
+        Ok(statement)
+    }
+
+    /// The node whose id begins so, among those whose keys were proven.
+    fn proven(&self, pin: Option<&str>, name: &str) -> Result<Option<String>, RecipientError> {
+        let Some(pin) = pin else {
+            return Ok(None);
+        };
+        let start = key_mark(pin);
+        let marks = self.store.cursors(&start, None, 1);
+        let marks = marks.map_err(|_| RecipientError::Store(name.to_owned()))?;
+        let id = marks
+            .first()
+            .and_then(|(mark, _)| mark.strip_prefix(KEY_MARKS));
+        Ok(id.map(str::to_owned))
+    }
+
+    /// Notes that a pointer leads to another node than the one that has the name here. Asks no peer.
+    async fn note_rival(&self, pointer: &str, id: &str, public: &str, name: &str) {
+        if let Ok(found) = self.here().pointed(pointer, name, |_| true).await
+            && found != public
+        {
+            self.rivals.note(Rival {
+                name: pointer.to_owned(),
+                node_id: id.to_owned(),
+                claimed_by: NodeIdentity::id_of(&found),
+            });
         }
     }
 
+    fn text_mark(&self, mark: &str, name: &str) -> Result<Option<String>, RecipientError> {
+        let value = self.store.cursor(mark);
+        let value = value.map_err(|_| RecipientError::Store(name.to_owned()))?;
+        Ok(value.and_then(|value| String::from_utf8(value).ok()))
+    }
+
     /// The key that a pointer in the registry names, unproven.
-    async fn pointed(&self, id: &str, name: &str) -> Result<String, RecipientError> {
+    async fn pointed(
+        &self,
+        id: &str,
+        name: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Result<String, RecipientError> {
         let unknown = || RecipientError::UnknownNode(name.to_owned());
         let soul = self.registry.pointer_soul(id).ok_or_else(unknown)?;
         let entry = self
-            .look_up(&soul, "pub", name)
+            .look_up_fitting(&soul, "pub", name, fits)
             .await?
             .ok_or_else(unknown)?;
         entry.value.as_text().map(str::to_owned).ok_or_else(unknown)
@@ -376,7 +385,7 @@ impl Statements {
                 name: name.to_owned(),
                 fault,
             })?;
-        let mark = format!("statement:{}", statement.id);
+        let mark = seq_mark(&statement.id);
         let store = |_| RecipientError::Store(name.to_owned());
         let seen = self.store.cursor(&mark).map_err(store)?;
         let seen = seen
@@ -389,6 +398,11 @@ impl Statements {
             self.remember(mark, statement.seq.to_be_bytes().to_vec(), name)
                 .await?;
         }
+        let proven = key_mark(&statement.id);
+        if self.text_mark(&proven, name)?.is_none() {
+            self.remember(proven, public.as_bytes().to_vec(), name)
+                .await?;
+        }
         Ok(statement)
     }
 
@@ -397,9 +411,11 @@ impl Statements {
         let soul = Soul::new(format!("~{public}")).map_err(|_| none())?;
         let entry = self.look_up(&soul, "epub", name).await?.ok_or_else(none)?;
         let key = statement::user_key(&soul, &entry).map_err(|_| none())?;
+        // A value in a user's space proves who wrote it.
         Ok(Found {
             owner: public.to_owned(),
             key,
+            is_proven: false,
         })
     }
 
@@ -412,14 +428,12 @@ impl Statements {
             .public_record(&soul, key, USER_KEY_TYPE, name)
             .await?
             .ok_or_else(none)?;
-        let said = &document["data"][USER_KEY_TYPE];
-        if said["kem"] != KEM {
-            return Err(none());
-        }
-        let found = EncryptionPublic::from_text(said["key"].as_str().unwrap_or_default());
+        let encryption = user_key_of(&document).ok_or_else(none)?;
+        let proof = document["data"][USER_KEY_TYPE]["proof"].as_str();
         Ok(Found {
             owner: key.to_owned(),
-            key: found.map_err(|_| none())?,
+            is_proven: proof.is_some_and(|proof| encryption.is_proven_by(key, proof)),
+            key: encryption,
         })
     }
 
@@ -431,12 +445,19 @@ impl Statements {
     ) -> Result<BTreeSet<String>, RecipientError> {
         let none = || RecipientError::NoMembers(name.to_owned());
         let organization = self.record_at(did.soul(), name).await?.ok_or_else(none)?;
-        let owner = organization.creator.public_key;
+        let (owner, owned_by) = (
+            &organization.creator.public_key,
+            owner_of(&organization.document),
+        );
         let soul = Soul::new(format!("{}{MEMBERS_SUFFIX}", did.soul())).map_err(|_| none())?;
         let document = self
-            .public_record(&soul, &owner, MEMBERS_TYPE, name)
+            .public_record(&soul, owner, MEMBERS_TYPE, name)
             .await?
             .ok_or_else(none)?;
+        // A node signs for all its users: whose list it is, the owner says that both name.
+        if !organization.is_public() || organization.deleted || owner_of(&document) != owned_by {
+            return Err(none());
+        }
         let said = &document["data"][MEMBERS_TYPE];
         if said["organization"] != did.to_string() {
             return Err(none());
@@ -463,7 +484,7 @@ impl Statements {
             .filter(|accepted| {
                 accepted.creator.public_key == creator
                     && accepted.record_type == record_type
-                    && accepted.sealed.is_none()
+                    && accepted.is_public()
                     && !accepted.deleted
             })
             .map(|accepted| accepted.document))
@@ -501,41 +522,6 @@ impl Statements {
         Ok(raw.and_then(|raw| verify::accept(soul, raw, SignaturePolicy::Require, now_ms).ok()))
     }
 
-    /// A value from the graph here, else from whichever peer has it, within the deadline. Asking also
-    /// subscribes, so that what replaces it arrives by itself.
-    async fn look_up(
-        &self,
-        soul: &Soul,
-        key: &str,
-        name: &str,
-    ) -> Result<Option<Entry>, RecipientError> {
-        let key = Key::new(key).map_err(|_| RecipientError::NotAName(name.to_owned()))?;
-        let until = tokio::time::Instant::now() + LOOK_UP;
-        loop {
-            let stored = self
-                .store
-                .value(soul, &key)
-                .map_err(|_| RecipientError::Store(name.to_owned()))?;
-            if let Some((state, value)) = stored.filter(|(_, value)| *value != Value::Null) {
-                return Ok(Some(Entry { key, state, value }));
-            }
-            let peers = self.peers.with_registry(None);
-            if peers.is_empty() || tokio::time::Instant::now() >= until {
-                return Ok(None);
-            }
-            let mut asked = JoinSet::new();
-            for peer in peers {
-                let (hub, get) = (self.hub.clone(), Get::node(soul.clone()));
-                asked.spawn(async move { hub.ask(peer, get).await });
-            }
-            let answers = async { while asked.join_next().await.is_some() {} };
-            let _ = tokio::time::timeout_at(until, answers).await;
-            if matches!(self.store.value(soul, &key), Ok(None)) {
-                tokio::time::sleep(ASK_AGAIN).await;
-            }
-        }
-    }
-
     async fn remember(
         &self,
         mark: String,
@@ -551,10 +537,51 @@ impl Statements {
     }
 }
 
+/// The encryption key that a user's record names.
+pub(crate) fn user_key_of(document: &serde_json::Value) -> Option<EncryptionPublic> {
+    let said = &document["data"][USER_KEY_TYPE];
+    let key = said["key"].as_str().filter(|_| said["kem"] == KEM)?;
+    EncryptionPublic::from_text(key).ok()
+}
+
+/// The organization whose list of members lies at this soul.
+pub(crate) fn organization_of(soul: &Soul) -> Option<Soul> {
+    let organization = soul.as_str().strip_suffix(MEMBERS_SUFFIX)?;
+    Soul::new(organization).ok()
+}
+
+/// What the owner of a public record is called among readers.
+fn owner_of(document: &serde_json::Value) -> Option<String> {
+    let owner = access::wish(&document["data"]).owner;
+    owner.map(|owner| reader_token(&owner))
+}
+
+/// Names the pin of an alias: the id of the node that it is bound to.
+pub(crate) fn alias_mark(alias: &str, pin: Option<&str>) -> String {
+    match pin {
+        Some(pin) => format!("alias:{alias}@{pin}"),
+        None => format!("alias:{alias}"),
+    }
+}
+
+/// What the marks begin with that say which public key a node's id was proven to be the hash of.
+const KEY_MARKS: &str = "node-key:";
+
+/// Names the public key that a node id was proven to be the hash of.
+pub(crate) fn key_mark(id: &str) -> String {
+    format!("{KEY_MARKS}{id}")
+}
+
+/// Names the highest number seen of a node's statements.
+pub(crate) fn seq_mark(id: &str) -> String {
+    format!("statement:{id}")
+}
+
 fn of_node(statement: Statement) -> Found {
     Found {
         owner: statement.id,
         key: statement.encryption,
+        is_proven: false,
     }
 }
 
@@ -574,38 +601,4 @@ pub enum OwnStatementError {
     /// The store did not take it.
     #[error("failed to store the node's statement")]
     Write(#[from] WriteError),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_told_apart_by_their_form() {
-        let identity = NodeIdentity::from_scalar([1; 32]).unwrap();
-        let (id, public) = (identity.node_id(), identity.public().to_owned());
-        assert_eq!(Name::read(&id), Some(Name::NodeId(&id)));
-        assert_eq!(Name::read(&public), Some(Name::SeaKey(&public)));
-        let hex = "02".to_owned() + &"AB".repeat(32);
-        assert!(matches!(Name::read(&hex), Some(Name::UserKey(key)) if key.len() == 44));
-        assert!(matches!(
-            Name::read("did:gun:0123456789ab:org"),
-            Some(Name::Organization(_))
-        ));
-        let pinned = Name::Alias {
-            alias: "node-b",
-            pin: Some("0123456789abcdef"),
-        };
-        assert_eq!(Name::read("node-b@0123456789abcdef"), Some(pinned));
-        assert_eq!(
-            Name::read("node-b"),
-            Some(Name::Alias {
-                alias: "node-b",
-                pin: None
-            })
-        );
-        for nobody in ["", "a b", "node-b@", "node-b@http://x", "did:nothing"] {
-            assert_eq!(Name::read(nobody), None, "{nobody}");
-        }
-    }
 }

@@ -5,9 +5,11 @@
 //! * [`settle`]: stores what follows from judgements, and says so
 //! * [`heal`]: writes verified versions back over what others wrote in their place
 //! * [`links`]: what is done with a peer while it is connected: subscribe, tell it our records
+//! * [`log`]: how much is said about single records
 //! * [`marks`]: what the deletion marks of deployed nodes do
 //! * [`pull`]: deployed nodes that have to be asked over HTTP
 //! * [`sweep`]: the safety net: asks every peer for its registry
+//! * [`trust`]: whose records are taken
 //! * [`uplink`]: gives own records to a dialled peer, in feed order, from a durable cursor
 //!
 //! Correctness rests on the wanted table, which the store fills in the commit that tells of a
@@ -17,10 +19,14 @@ pub(crate) mod heal;
 pub(crate) mod intake;
 pub(crate) mod judge;
 pub(crate) mod links;
+pub(crate) mod log;
 pub(crate) mod marks;
+mod origin;
+pub(crate) mod owned;
 pub(crate) mod pull;
 pub(crate) mod settle;
 pub(crate) mod sweep;
+pub(crate) mod trust;
 pub(crate) mod uplink;
 
 use std::sync::Arc;
@@ -48,7 +54,7 @@ pub(crate) fn watch_rule(
             return None;
         }
         match notice {
-            Notice::Type(_) | Notice::Mark { .. } => None,
+            Notice::Type(_) | Notice::Mark { .. } | Notice::Statement => None,
             Notice::Record { soul, record_type } => Some(Wanted {
                 soul,
                 record_type,

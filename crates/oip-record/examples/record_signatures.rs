@@ -91,6 +91,7 @@ fn vector(built: &Built, data: &Value) -> Result<Value, Box<dyn Error>> {
         level: LEVEL_PUBLIC,
         arrays: &pointers,
         deleted: built.deleted.then_some(True),
+        deleted_by: None,
         data,
     }
     .signed_bytes();

@@ -25,15 +25,33 @@ pub enum ArraysError {
 #[must_use]
 pub fn pack(value: &Value) -> (Value, Vec<String>) {
     let mut pointers = Vec::new();
-    let packed = pack_at(value, &mut String::new(), &mut pointers);
+    let packed = pack_at(value, Value::to_string, &mut String::new(), &mut pointers);
     (packed, pointers)
 }
 
-fn pack_at(value: &Value, path: &mut String, pointers: &mut Vec<String>) -> Value {
+/// Replaces every array by its text as deployed nodes write it; `None` if there is none.
+#[must_use]
+pub fn repack(value: &Value) -> Option<Value> {
+    let mut pointers = Vec::new();
+    let packed = pack_at(
+        value,
+        json::javascript_text,
+        &mut String::new(),
+        &mut pointers,
+    );
+    (!pointers.is_empty()).then_some(packed)
+}
+
+fn pack_at(
+    value: &Value,
+    text: fn(&Value) -> String,
+    path: &mut String,
+    pointers: &mut Vec<String>,
+) -> Value {
     match value {
         Value::Array(_) => {
             pointers.push(path.clone());
-            Value::String(value.to_string())
+            Value::String(text(value))
         }
         Value::Object(members) => members
             .iter()
@@ -41,7 +59,7 @@ fn pack_at(value: &Value, path: &mut String, pointers: &mut Vec<String>) -> Valu
                 let parent_length = path.len();
                 path.push('/');
                 path.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                let packed = pack_at(member, path, pointers);
+                let packed = pack_at(member, text, path, pointers);
                 path.truncate(parent_length);
                 (name.clone(), packed)
             })

@@ -16,6 +16,9 @@ pub const SCHEME_PRIVATE: &str = "oip-record-1/private";
 /// The scheme of sealed records: the domain of the signature over the sealed form.
 pub const SCHEME_SEALED: &str = "oip-record-1/sealed";
 
+/// The scheme of a tombstone that the record's owner signs in its creator's place.
+pub const SCHEME_OWNER: &str = "oip-record-1/owner";
+
 /// What all schemes of this family start with.
 pub const SCHEME_FAMILY: &str = "oip-record-1/";
 
@@ -47,6 +50,9 @@ pub struct SignedBody<'a> {
     /// Only in a tombstone, and then `true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<True>,
+    /// Only in a tombstone that the owner signs in the creator's place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_by: Option<&'a Creator>,
     /// The data as typed values, arrays restored; null in a tombstone.
     pub data: &'a Value,
 }
@@ -70,6 +76,8 @@ pub enum Domain {
     Private,
     /// A sealed record as it lies in the graph.
     Sealed,
+    /// An owner's tombstone.
+    Owner,
 }
 
 impl Domain {
@@ -80,6 +88,7 @@ impl Domain {
             Self::Public => SCHEME_PUBLIC,
             Self::Private => SCHEME_PRIVATE,
             Self::Sealed => SCHEME_SEALED,
+            Self::Owner => SCHEME_OWNER,
         }
     }
 }
@@ -172,6 +181,7 @@ mod tests {
             level: LEVEL_PUBLIC,
             arrays: &["/a".to_owned()],
             deleted: None,
+            deleted_by: None,
             data: &data,
         };
         let expected = "oip-record-1/public\u{0}{\"arrays\":[\"/a\"],\"creator\":{\"didAddress\":\"did:key:z1\",\
@@ -191,6 +201,16 @@ mod tests {
             text.contains("\"data\":null,\"deleted\":true,\"indexedAt\""),
             "{text}"
         );
+
+        let by_its_owner = SignedBody {
+            deleted_by: Some(&creator),
+            ..tombstone
+        };
+        let text = String::from_utf8(by_its_owner.signed_bytes_in(Domain::Owner)).unwrap();
+        assert!(text.starts_with("oip-record-1/owner\u{0}{"), "{text}");
+        let member =
+            "\"deletedBy\":{\"didAddress\":\"did:key:z1\",\"publicKey\":\"AQ\"},\"indexedAt\"";
+        assert!(text.contains(member), "{text}");
     }
 
     #[test]
@@ -208,11 +228,18 @@ mod tests {
             level: "private",
             arrays: &[],
             deleted: None,
+            deleted_by: None,
             data: &json!({"basic": {}}),
         };
-        let domains = [Domain::Public, Domain::Private, Domain::Sealed];
+        let domains = [
+            Domain::Public,
+            Domain::Private,
+            Domain::Sealed,
+            Domain::Owner,
+        ];
         let texts = domains.map(|domain| body.signed_bytes_in(domain));
-        assert!(texts[0] != texts[1] && texts[1] != texts[2] && texts[0] != texts[2]);
+        let distinct: std::collections::BTreeSet<_> = texts.iter().collect();
+        assert_eq!(distinct.len(), domains.len());
     }
 
     #[test]

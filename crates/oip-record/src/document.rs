@@ -26,6 +26,9 @@ pub fn build(oip: &Oip, did: &Did, data: Value, verification: Verification) -> V
     }
     // Extra members of our scheme are not signed, so that anyone could have added them.
     if oip.scheme.is_none() {
+        if let Some(creator) = members.get_mut("creator").and_then(Value::as_object_mut) {
+            creator.extend(oip.creator_extra.clone());
+        }
         for (name, member) in &oip.extra {
             members
                 .entry(name.clone())

@@ -46,10 +46,14 @@ pub struct Oip {
     pub arrays: Option<Vec<String>>,
     /// `deleted`: a tombstone.
     pub deleted: bool,
+    /// `deletedBy`: the owner who signed a tombstone in the creator's place. Read in our scheme alone.
+    pub deleted_by: Option<Creator>,
     /// `scheme`: the name of our signature scheme.
     pub scheme: Option<String>,
     /// `signature`, base64.
     pub signature: Option<String>,
+    /// Members of `creator` beside its address and key, such as `creatorHandle`: unsigned, hints only.
+    pub creator_extra: Map<String, Value>,
     /// Every other member, untouched; `did`, `didTx` and `storage` are made anew.
     pub extra: Map<String, Value>,
 }
@@ -109,6 +113,19 @@ impl Oip {
             Some(Value::Bool(true)) => true,
             Some(_) => return Err(Reject::BadMember("deleted")),
         };
+        let scheme = text(members, "scheme")?;
+        let deleted_by = match members.get("deletedBy") {
+            None | Some(Value::Null) => None,
+            // What another scheme means by it is not known.
+            Some(_) if scheme.is_none() => None,
+            Some(owner) => match (&owner["didAddress"], &owner["publicKey"]) {
+                (Value::String(did_address), Value::String(public_key)) => Some(Creator {
+                    did_address: did_address.clone(),
+                    public_key: public_key.clone(),
+                }),
+                _ => return Err(Reject::BadMember("deletedBy")),
+            },
+        };
         Ok(Self {
             ver,
             record_type,
@@ -119,8 +136,17 @@ impl Oip {
             level: text(members, "level")?,
             arrays: read_pointers(members)?,
             deleted,
-            scheme: text(members, "scheme")?,
+            deleted_by,
+            scheme,
             signature: text(members, "signature")?,
+            creator_extra: match members.get("creator") {
+                Some(Value::Object(creator)) => creator
+                    .iter()
+                    .filter(|(name, _)| !matches!(name.as_str(), "didAddress" | "publicKey"))
+                    .map(|(name, member)| (name.clone(), member.clone()))
+                    .collect(),
+                _ => Map::new(),
+            },
             extra: members
                 .iter()
                 .filter(|(name, _)| !KNOWN.contains(&name.as_str()))
@@ -153,6 +179,9 @@ impl Oip {
         }
         if self.deleted {
             put("deleted", true.into());
+        }
+        if let Some(owner) = &self.deleted_by {
+            put("deletedBy", owner.to_value());
         }
         if let Some(scheme) = &self.scheme {
             put("scheme", scheme.as_str().into());
@@ -349,6 +378,13 @@ mod tests {
                 format!("the record's `oip.{name}` is missing or malformed")
             );
             assert_eq!(error.label(), "bad-member");
+        }
+        for owner in [json!("k"), json!({"publicKey": "k"}), json!([])] {
+            let mut oip = minimal();
+            oip["deletedBy"] = owner;
+            assert_eq!(Oip::parse(&oip).unwrap().deleted_by, None);
+            oip["scheme"] = json!("oip-record-1/public");
+            assert_eq!(Oip::parse(&oip), Err(Reject::BadMember("deletedBy")));
         }
         let error = with("recordType", json!("a b")).unwrap_err();
         assert_eq!(error.label(), "bad-record-type");

@@ -1,5 +1,10 @@
 //! Which version of a record stands: precedence by signature, then one total order, the same
 //! on every node, so that all nodes end with the same version whatever arrives first.
+//!
+//! An owner's tombstone (`trust-and-privacy` 3.8) has its place by its time too, and counts only against versions
+//! that name him: his right comes from them.
+
+use crate::owner::{Owned, OwnerKey};
 
 /// How a record is vouched for. A soul that once held a higher class never takes a lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +62,9 @@ pub struct Held {
     pub creator: String,
     /// Whether it is a tombstone.
     pub deleted: bool,
+    /// The last version that named an owner: this one, or that which its owner deleted by this one. `None` if the
+    /// creator deleted it.
+    pub owned: Option<Owned>,
 }
 
 /// What the new version claims, as [`crate::verify::accept`] found it.
@@ -68,6 +76,10 @@ pub struct Claim<'a> {
     pub class: SignatureClass,
     /// The creator's `didAddress`.
     pub creator: &'a str,
+    /// The owner who signed the tombstone in the creator's place.
+    pub deleted_by: Option<&'a OwnerKey>,
+    /// The owner that the version names.
+    pub owner: Option<&'a OwnerKey>,
 }
 
 /// What becomes of a new version.
@@ -83,6 +95,10 @@ pub enum Resolution {
     LowerClass,
     /// Another key whose hash fits the same prefix: the first verified key keeps the soul.
     Contested,
+    /// An owner's tombstone, by a key that what is held does not name.
+    NotOwner,
+    /// An owner's tombstone where nothing is held that tells whose the record is.
+    OwnerUnknown,
 }
 
 impl Resolution {
@@ -95,6 +111,8 @@ impl Resolution {
             Self::Same => "same",
             Self::LowerClass => "lower-class",
             Self::Contested => "contested",
+            Self::NotOwner => "not-owner",
+            Self::OwnerUnknown => "owner-unknown",
         }
     }
 }
@@ -103,7 +121,10 @@ impl Resolution {
 #[must_use]
 pub fn resolve(held: Option<&Held>, new: &Claim<'_>) -> Resolution {
     let Some(held) = held else {
-        return Resolution::Take;
+        return match new.deleted_by {
+            Some(_) => Resolution::OwnerUnknown,
+            None => Resolution::Take,
+        };
     };
     if new.class < held.class {
         return Resolution::LowerClass;
@@ -111,7 +132,23 @@ pub fn resolve(held: Option<&Held>, new: &Claim<'_>) -> Resolution {
     if held.class > SignatureClass::None && held.creator != new.creator {
         return Resolution::Contested;
     }
+    if let Some(by) = new.deleted_by {
+        return match &held.owned {
+            _ if new.order == held.order => Resolution::Same,
+            _ if new.order < held.order => Resolution::Older,
+            Some(owned) if owned.by == *by && new.class == SignatureClass::Ours => Resolution::Take,
+            _ => Resolution::NotOwner,
+        };
+    }
     if new.class > held.class {
+        return Resolution::Take;
+    }
+    // He could delete what names him, and no version after it that does not.
+    if held.deleted
+        && let Some(owned) = &held.owned
+        && new.owner != Some(&owned.by)
+        && new.order > owned.order
+    {
         return Resolution::Take;
     }
     match new.order.cmp(&held.order) {
@@ -139,6 +176,7 @@ mod tests {
             class,
             creator: "a".into(),
             deleted: false,
+            owned: None,
         }
     }
 
@@ -148,6 +186,8 @@ mod tests {
             order: order(1, 0, 0),
             class: SignatureClass::None,
             creator: "a",
+            deleted_by: None,
+            owner: None,
         };
         assert_eq!(resolve(None, &claim), Resolution::Take);
     }
@@ -168,6 +208,8 @@ mod tests {
                 order: new,
                 class: SignatureClass::Ours,
                 creator: "a",
+                deleted_by: None,
+                owner: None,
             };
             assert_eq!(resolve(Some(&held), &claim), expected, "{new:?}");
         }
@@ -186,6 +228,8 @@ mod tests {
                     order: order(99, 0, 0),
                     class: new_class,
                     creator: "a",
+                    deleted_by: None,
+                    owner: None,
                 };
                 let early = Claim {
                     order: order(1, 0, 0),
@@ -209,6 +253,8 @@ mod tests {
             order: order(99, 0, 0),
             class,
             creator: "b",
+            deleted_by: None,
+            owner: None,
         };
         let deployed = held(SignatureClass::Deployed, order(1, 0, 0));
         assert_eq!(
@@ -240,9 +286,97 @@ mod tests {
             order: order(at_ms, 0, 9),
             class: SignatureClass::Ours,
             creator: "a",
+            deleted_by: None,
+            owner: None,
         };
         assert_eq!(resolve(Some(&tombstone), &claim(9)), Resolution::Older);
         assert_eq!(resolve(Some(&tombstone), &claim(11)), Resolution::Take);
+    }
+
+    #[test]
+    fn an_owner_deletes_what_names_him_and_nothing_else() {
+        let [owner, other] = ["02", "03"]
+            .map(|n| crate::owner::OwnerKey::read(&format!("{n}{}", "ab".repeat(32))).unwrap());
+        let live = |at_ms, by: Option<&OwnerKey>| Held {
+            owned: by.map(|by| Owned {
+                by: by.clone(),
+                order: order(at_ms, 0, 0),
+            }),
+            ..held(SignatureClass::Ours, order(at_ms, 0, 0))
+        };
+        let deletion = Claim {
+            order: order(10, 0, 0),
+            class: SignatureClass::Ours,
+            creator: "a",
+            deleted_by: Some(&owner),
+            owner: None,
+        };
+        for (held, expected) in [
+            (None, Resolution::OwnerUnknown),
+            (Some(live(9, Some(&owner))), Resolution::Take),
+            (Some(live(11, Some(&owner))), Resolution::Older),
+            (Some(live(9, Some(&other))), Resolution::NotOwner),
+            (Some(live(9, None)), Resolution::NotOwner),
+            (
+                Some(held(SignatureClass::None, order(9, 0, 0))),
+                Resolution::NotOwner,
+            ),
+            (
+                Some(held(SignatureClass::Deployed, order(9, 0, 0))),
+                Resolution::NotOwner,
+            ),
+        ] {
+            assert_eq!(resolve(held.as_ref(), &deletion), expected, "{held:?}");
+        }
+        let in_a_foreign_name = Claim {
+            creator: "b",
+            ..deletion
+        };
+        let held_now = live(9, Some(&owner));
+        assert_eq!(
+            resolve(Some(&held_now), &in_a_foreign_name),
+            Resolution::Contested
+        );
+        // A signature that was not found to hold, where signatures are off.
+        let unsigned = Claim {
+            class: SignatureClass::None,
+            ..deletion
+        };
+        assert_eq!(resolve(Some(&held_now), &unsigned), Resolution::LowerClass);
+    }
+
+    #[test]
+    fn what_an_owner_deleted_comes_back_by_a_later_version_or_one_that_took_it_from_him() {
+        let [owner, other] = ["02", "03"]
+            .map(|n| crate::owner::OwnerKey::read(&format!("{n}{}", "ab".repeat(32))).unwrap());
+        // The version of time 5 named him; he deleted it at 10.
+        let deleted = Held {
+            deleted: true,
+            owned: Some(Owned {
+                by: owner.clone(),
+                order: order(5, 0, 0),
+            }),
+            ..held(SignatureClass::Ours, order(10, 0, 0))
+        };
+        for (at_ms, by, expected) in [
+            (4, Some(&owner), Resolution::Older),
+            (4, Some(&other), Resolution::Older),
+            (4, None, Resolution::Older),
+            (7, Some(&owner), Resolution::Older),
+            (7, Some(&other), Resolution::Take),
+            (7, None, Resolution::Take),
+            (11, Some(&owner), Resolution::Take),
+            (11, None, Resolution::Take),
+        ] {
+            let claim = Claim {
+                order: order(at_ms, 0, 9),
+                class: SignatureClass::Ours,
+                creator: "a",
+                deleted_by: None,
+                owner: by,
+            };
+            assert_eq!(resolve(Some(&deleted), &claim), expected, "{at_ms} {by:?}");
+        }
     }
 
     #[test]

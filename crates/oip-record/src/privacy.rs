@@ -45,6 +45,40 @@ pub fn asks_for_privacy(data: &Value, params: &Map<String, Value>) -> Option<Rea
         .map(|member| Reason { member })
 }
 
+/// Whether the data or the request say of themselves that the record is for everyone: by a level, or by a flag that is
+/// off. What says nothing of privacy at all does not.
+#[must_use]
+pub fn says_public(data: &Value, params: &Map<String, Value>) -> bool {
+    let says = |members: &Map<String, Value>| {
+        members
+            .iter()
+            .any(|(name, member)| match plain(name).as_str() {
+                "accesslevel" | "visibility" => member == "public",
+                "private" | "isprivate" | "encrypt" => *member == false,
+                _ => false,
+            })
+    };
+    let in_block = |block: &Value| match block {
+        Value::Object(members) => says(members),
+        Value::String(text) if text == "public" => true,
+        Value::String(text) => {
+            matches!(serde_json::from_str(text), Ok(Value::Object(members)) if says(&members))
+        }
+        _ => false,
+    };
+    let mut all = data.as_object().into_iter().chain([params]);
+    asks_for_privacy(data, params).is_none()
+        && all.any(|members| {
+            says(members)
+                || members.iter().any(|(name, block)| {
+                    matches!(
+                        plain(name).as_str(),
+                        "accesscontrol" | "conversationsession"
+                    ) && in_block(block)
+                })
+        })
+}
+
 /// Members that mean access wherever they stand: in any object, at any depth.
 fn in_any_object(value: &Value, path: &str) -> Option<String> {
     match value {
@@ -133,7 +167,8 @@ fn names_someone(list: &Value) -> bool {
     }
 }
 
-fn plain(name: &str) -> String {
+/// A name without regard to case, `_` and `-`.
+pub(crate) fn plain(name: &str) -> String {
     name.chars()
         .filter(|c| !matches!(c, '_' | '-'))
         .flat_map(char::to_lowercase)

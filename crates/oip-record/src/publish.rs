@@ -4,7 +4,7 @@ use gun::{Key, Soul, Value as GunValue};
 use serde_json::{Map, Value};
 
 use crate::canonical::{
-    Domain, LEVEL_PUBLIC, SCHEME_PUBLIC, SCHEME_SEALED, SignedBody, True, digest_of,
+    Domain, LEVEL_PUBLIC, SCHEME_OWNER, SCHEME_PUBLIC, SCHEME_SEALED, SignedBody, True, digest_of,
 };
 use crate::creator::Creator;
 use crate::did::Did;
@@ -241,6 +241,7 @@ pub fn content_bytes(
         level,
         arrays: &[],
         deleted: None,
+        deleted_by: None,
         data,
     }
     .signed_bytes_in(Domain::Private)
@@ -276,6 +277,7 @@ pub fn sealed_version(
         level: &form.level,
         arrays: &[],
         deleted: None,
+        deleted_by: None,
         data: &data,
     }
     .signed_bytes_in(Domain::Sealed);
@@ -290,8 +292,10 @@ pub fn sealed_version(
         level: None,
         arrays: None,
         deleted: false,
+        deleted_by: None,
         scheme: Some(SCHEME_SEALED.to_owned()),
         signature: Some(key.sign(&signed).map_err(Refusal::Key)?),
+        creator_extra: Map::new(),
         extra: Map::new(),
     };
     let oip_text = Value::Object(oip.to_members(&did)).to_string();
@@ -375,6 +379,7 @@ pub fn build(submission: &Submission, context: &Context<'_>) -> Result<Built, Re
         record_type: &submission.record_type,
         pointers,
         data,
+        in_place_of: None,
     };
     let mut built = version.sign(context)?;
 
@@ -403,11 +408,35 @@ pub fn build(submission: &Submission, context: &Context<'_>) -> Result<Built, Re
 /// # Errors
 /// [`Refusal`] if the record is another's or the clock is behind.
 pub fn tombstone(soul: &Soul, record_type: &str, context: &Context<'_>) -> Result<Built, Refusal> {
+    entombed(soul, record_type, None, context)
+}
+
+/// Builds the tombstone that the record's owner signs in its creator's place: `context.key` is the
+/// owner's. It is taken wherever the version stands that names him ([`crate::order::resolve`]).
+///
+/// # Errors
+/// [`Refusal`] if the soul is not the creator's or the clock is behind.
+pub fn tombstone_by_owner(
+    soul: &Soul,
+    record_type: &str,
+    creator: &Creator,
+    context: &Context<'_>,
+) -> Result<Built, Refusal> {
+    entombed(soul, record_type, Some(creator), context)
+}
+
+fn entombed(
+    soul: &Soul,
+    record_type: &str,
+    in_place_of: Option<&Creator>,
+    context: &Context<'_>,
+) -> Result<Built, Refusal> {
     let version = Version {
         soul: soul.clone(),
         record_type,
         pointers: Vec::new(),
         data: &Value::Null,
+        in_place_of,
     };
     let mut built = version.sign(context)?;
     let record = vec![
@@ -424,6 +453,8 @@ struct Version<'a> {
     record_type: &'a str,
     pointers: Vec<String>,
     data: &'a Value,
+    /// The creator, where another signs.
+    in_place_of: Option<&'a Creator>,
 }
 
 impl Version<'_> {
@@ -434,11 +465,14 @@ impl Version<'_> {
             record_type,
             pointers,
             data,
+            in_place_of,
         } = self;
         if !template::is_record_type(record_type) {
             return Err(record_type_refused(record_type));
         }
-        let creator = context.key.creator().clone();
+        let signer = context.key.creator();
+        let creator = in_place_of.unwrap_or(signer).clone();
+        let deleted_by = in_place_of.map(|_| signer.clone());
         if !soul::belongs_to(&soul, &creator.public_key) {
             return Err(Refusal::NotYours);
         }
@@ -453,9 +487,14 @@ impl Version<'_> {
             level: LEVEL_PUBLIC,
             arrays: &pointers,
             deleted: deleted.then_some(True),
+            deleted_by: deleted_by.as_ref(),
             data,
         };
-        let signed = body.signed_bytes();
+        let (scheme, domain) = match in_place_of {
+            Some(_) => (SCHEME_OWNER, Domain::Owner),
+            None => (SCHEME_PUBLIC, Domain::Public),
+        };
+        let signed = body.signed_bytes_in(domain);
         let signature = context.key.sign(&signed).map_err(Refusal::Key)?;
         let order = Order {
             at_ms: stamp.ms(),
@@ -473,8 +512,10 @@ impl Version<'_> {
             level: Some(LEVEL_PUBLIC.to_owned()),
             arrays: Some(pointers),
             deleted,
-            scheme: Some(SCHEME_PUBLIC.to_owned()),
+            deleted_by,
+            scheme: Some(scheme.to_owned()),
             signature: Some(signature),
+            creator_extra: Map::new(),
             extra: Map::new(),
         };
         let oip_text = Value::Object(oip.to_members(&did)).to_string();

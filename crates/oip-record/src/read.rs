@@ -3,6 +3,7 @@
 use gun::{Node, Soul, Value as GunValue};
 use serde_json::{Map, Value};
 
+use crate::canonical::SCHEME_PUBLIC;
 use crate::json::javascript_text;
 use crate::limits::{DEPTH_MAX, NESTED_NODES_MAX};
 use crate::reject::Reject;
@@ -171,11 +172,28 @@ pub fn from_document(document: &Value) -> Result<Raw, Reject> {
     for added in ADDED_BY_THE_INDEX {
         oip.shift_remove(added);
     }
-    let (packed, pointers) = crate::arrays::pack(&document["data"]);
-    // An index that shows arrays as arrays need not keep the list of them, which is signed.
-    if oip.contains_key("scheme") && !oip.contains_key("arrays") {
-        oip.insert("arrays".to_owned(), pointers.into());
+    // A block that a record names is asked for by filters; that it names none says nothing.
+    if oip
+        .get("inArweaveBlock")
+        .is_some_and(|block| !block.is_number())
+    {
+        oip.shift_remove("inArweaveBlock");
     }
+    // An index that shows arrays as arrays need not keep the list of them, which is signed.
+    // The sealed form has none.
+    let is_public = oip
+        .get("scheme")
+        .is_some_and(|scheme| scheme == SCHEME_PUBLIC);
+    let packed = if is_public {
+        let (packed, pointers) = crate::arrays::pack(&document["data"]);
+        if !oip.contains_key("arrays") {
+            oip.insert("arrays".to_owned(), pointers.into());
+        }
+        packed
+    } else {
+        let data = &document["data"];
+        crate::arrays::repack(data).unwrap_or_else(|| data.clone())
+    };
     Ok(Raw {
         data_text: (!packed.is_null()).then(|| javascript_text(&packed)),
         oip_text: Value::Object(oip).to_string(),
@@ -186,12 +204,11 @@ pub fn from_document(document: &Value) -> Result<Raw, Reject> {
 }
 
 /// Members of `oip` that an index adds to what was published (`oip-formats` 1.1).
-const ADDED_BY_THE_INDEX: [&str; 10] = [
+const ADDED_BY_THE_INDEX: [&str; 9] = [
     "storage",
     "soul",
     "encrypted",
     "recordStatus",
-    "inArweaveBlock",
     "templates",
     "wasEncrypted",
     "syncedFromNode",

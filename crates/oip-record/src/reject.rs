@@ -62,6 +62,21 @@ pub enum Reject {
     /// No signature, and the policy demands one.
     #[error("the record has no signature that can be checked, and signatures are required")]
     Unsigned,
+    /// An owner's deletion of a version that names another, or nobody.
+    #[error(
+        "the deletion is signed by a key that the version held here does not name as its owner: its creator has to sign it"
+    )]
+    NotOwner,
+    /// An owner's deletion where nothing held tells whose the record is.
+    #[error(
+        "the deletion is signed by an owner, and no version that names him is held here: it waits for one"
+    )]
+    OwnerUnknown,
+    /// A deployed signature whose text is not at hand, and the policy demands one that verifies.
+    #[error(
+        "the record's signature can't be checked over the copy at hand, and signatures are required"
+    )]
+    Unverifiable,
     /// A signature scheme of a later version.
     #[error("the record's signature scheme `{0}` is not known: upgrade this node")]
     UnknownScheme(String),
@@ -71,12 +86,13 @@ pub enum Reject {
         /// `oip.indexedAt`; the record may be taken 10 minutes before.
         at_ms: i64,
     },
-    /// Cleartext that asks for privacy: never passed on.
+    /// Cleartext that asks for privacy, and names nobody who might be shown it, or whom this node's
+    /// settings show it to.
     #[error("the record lies in clear but asks for privacy: {0}")]
     ExposedPrivate(Reason),
-    /// Ciphertext of a scheme that is only opened for migration.
+    /// Ciphertext where a record of this scheme has none.
     #[error(
-        "the record is encrypted by an old scheme that protects nothing: see `oip-gun migrate legacy-private`"
+        "the record holds ciphertext, and does not say that it is sealed: seal it as docs/private-records.md says"
     )]
     Sealed,
     /// It claims to be sealed and is not in that form.
@@ -105,6 +121,9 @@ impl Reject {
             Self::Torn => "torn",
             Self::BadSignature => "bad-signature",
             Self::Unsigned => "unsigned",
+            Self::NotOwner => "not-owner",
+            Self::OwnerUnknown => "owner-unknown",
+            Self::Unverifiable => "unverifiable",
             Self::UnknownScheme(_) => "unknown-scheme",
             Self::FutureStamp { .. } => "future-stamp",
             Self::ExposedPrivate(_) => "exposed-private",

@@ -4,8 +4,8 @@ use gun::Soul;
 use serde_json::{Map, Value};
 
 use crate::canonical::{
-    Domain, LEVEL_PUBLIC, SCHEME_PUBLIC, SCHEME_SEALED, SignedBody, True, data_digest, digest_of,
-    foreign_digest,
+    Domain, LEVEL_PUBLIC, SCHEME_OWNER, SCHEME_PUBLIC, SCHEME_SEALED, SignedBody, True,
+    data_digest, digest_of, foreign_digest,
 };
 use crate::creator::Creator;
 use crate::did::Did;
@@ -14,12 +14,13 @@ use crate::keys::{self, PublicKey};
 use crate::limits::{DATA_BYTES_MAX, FUTURE_MS_MAX, OIP_BYTES_MAX};
 use crate::oip::Oip;
 use crate::order::{Claim, Order, SignatureClass};
+use crate::owner::OwnerKey;
 use crate::read::{Raw, TextOrigin, Unity};
 use crate::reject::Reject;
 use crate::sealed::SealedForm;
 use crate::stamp::Stamp;
 use crate::template::{self, ShapeError};
-use crate::{arrays, document, privacy, soul};
+use crate::{arrays, document, owner, privacy, soul};
 
 /// `GUN_SYNC_SIGNATURES`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,20 +98,54 @@ pub struct Accepted {
     pub verification: Verification,
     /// Whether it is a tombstone.
     pub deleted: bool,
+    /// The owner who signed the tombstone in the creator's place. That he is the owner is for
+    /// [`crate::order::resolve`] to say, from what is held.
+    pub deleted_by: Option<OwnerKey>,
+    /// The owner that the version names, if its creator signed that for all to see.
+    pub owner: Option<OwnerKey>,
     /// SHA-256 of the canonical data: deployed signatures don't cover the time, so a data digest
     /// once superseded must not be taken again.
     pub data_digest: [u8; 32],
     /// The index form; of a sealed record as anyone sees it, ciphertext.
     pub document: Value,
-    /// The sealed form, if the record is private.
-    pub sealed: Option<SealedForm>,
+    /// Who can read it as it lies.
+    pub guard: Guard,
     /// The packed data as received; `None` for a tombstone.
     pub data_text: Option<String>,
     /// The packed `oip` as received.
     pub oip_text: String,
 }
 
+/// Who can read a record as it lies, and who may.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Guard {
+    /// Everyone, as is meant.
+    Public,
+    /// Those it is sealed to.
+    Sealed(SealedForm),
+    /// Everyone, though it asks for privacy: whoever published it did so in clear.
+    Exposed(privacy::Reason),
+    /// Ciphertext of a scheme of the past (`oip-formats` 4.1), whose key most readers can make. What
+    /// `meta` says of it stands beside, unsigned: hints to that key.
+    Legacy(Map<String, Value>),
+}
+
 impl Accepted {
+    /// The form it is sealed in, if it is.
+    #[must_use]
+    pub fn sealed(&self) -> Option<&SealedForm> {
+        match &self.guard {
+            Guard::Sealed(form) => Some(form),
+            _ => None,
+        }
+    }
+
+    /// Whether it is for everyone.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.guard == Guard::Public
+    }
+
     /// What the version claims when versions are compared.
     #[must_use]
     pub fn claim(&self) -> Claim<'_> {
@@ -118,6 +153,8 @@ impl Accepted {
             order: self.order,
             class: self.class,
             creator: &self.creator.did_address,
+            deleted_by: self.deleted_by.as_ref(),
+            owner: self.owner.as_ref(),
         }
     }
 }
@@ -145,7 +182,7 @@ pub fn accept(
     let oip_value: Value = serde_json::from_str(&raw.oip_text).map_err(|_| Reject::NotOip)?;
     let oip = Oip::parse(&oip_value)?;
     match oip.scheme.as_deref() {
-        None | Some(SCHEME_PUBLIC | SCHEME_SEALED) => {}
+        None | Some(SCHEME_PUBLIC | SCHEME_SEALED | SCHEME_OWNER) => {}
         Some(other) => return Err(Reject::UnknownScheme(other.chars().take(80).collect())),
     }
     if policy != SignaturePolicy::Off {
@@ -161,20 +198,14 @@ pub fn accept(
         Some(_) => judge_ours(soul, &raw, &oip, policy)?,
         None => judge_foreign(soul, &raw, &oip, &oip_value, policy)?,
     };
-    if found.sealed.is_none()
-        && let Some(reason) = privacy::asks_for_privacy(&found.data, &Map::new())
-    {
-        return Err(Reject::ExposedPrivate(reason));
-    }
-    // Anyone can write `meta`, so that it counts only where nobody vouches for the record.
-    let is_clear = matches!(
-        raw.meta.get("encrypted"),
-        None | Some(Value::Null | Value::Bool(false))
-    );
-    if found.sealed.is_none() && found.class == SignatureClass::None && !is_clear {
-        return Err(Reject::ExposedPrivate(privacy::Reason::meta_encrypted()));
-    }
+    let guard = match found.form {
+        Form::Sealed(form) => Guard::Sealed(form),
+        Form::Legacy => Guard::Legacy(raw.meta),
+        Form::Clear => guard_of_clear(&found.data, found.class, &raw.meta)?,
+    };
     let did = Did::from_soul(soul);
+    let owner = owner::named_in(&found.data).filter(|_| found.class == SignatureClass::Ours);
+    let deleted_by = oip.deleted_by.as_ref().and_then(PublicKey::of_creator);
     let document = document::build(&oip, &did, found.data, found.verification);
     Ok(Accepted {
         soul: soul.clone(),
@@ -186,9 +217,11 @@ pub fn accept(
         class: found.class,
         verification: found.verification,
         deleted: oip.deleted,
+        deleted_by: deleted_by.map(|key| key.owner()),
+        owner,
         data_digest: found.data_digest,
         document,
-        sealed: found.sealed,
+        guard,
         data_text: raw.data_text,
         oip_text: raw.oip_text,
     })
@@ -202,7 +235,35 @@ struct Found {
     order: Order,
     class: SignatureClass,
     verification: Verification,
-    sealed: Option<SealedForm>,
+    form: Form,
+}
+
+/// The form that `data` lies in.
+enum Form {
+    Clear,
+    Sealed(SealedForm),
+    Legacy,
+}
+
+/// Who may read what lies in clear.
+fn guard_of_clear(
+    data: &Value,
+    class: SignatureClass,
+    meta: &Map<String, Value>,
+) -> Result<Guard, Reject> {
+    if let Some(reason) = privacy::asks_for_privacy(data, &Map::new()) {
+        return Ok(Guard::Exposed(reason));
+    }
+    // Anyone can write `meta`, so that it counts only where nobody vouches for the record. It names no
+    // reader: nobody could be shown what it guards.
+    let is_clear = matches!(
+        meta.get("encrypted"),
+        None | Some(Value::Null | Value::Bool(false))
+    );
+    if class == SignatureClass::None && !is_clear {
+        return Err(Reject::ExposedPrivate(privacy::Reason::meta_encrypted()));
+    }
+    Ok(Guard::Public)
 }
 
 /// The soul's prefix and the creator's address must both come from the creator's key.
@@ -241,6 +302,8 @@ fn judge_sealed(
         return Err(Reject::BadMember("arrays"));
     } else if oip.deleted {
         return Err(Reject::BadMember("deleted"));
+    } else if oip.deleted_by.is_some() {
+        return Err(Reject::BadMember("deletedBy"));
     }
     if oip.did.as_deref() != Some(Did::from_soul(soul).to_string().as_str()) {
         return Err(Reject::DidMismatch);
@@ -262,6 +325,7 @@ fn judge_sealed(
         level: &form.level,
         arrays: &[],
         deleted: None,
+        deleted_by: None,
         data: &data,
     }
     .signed_bytes_in(Domain::Sealed);
@@ -282,7 +346,7 @@ fn judge_sealed(
         },
         class: SignatureClass::Ours,
         verification: Verification::Verified,
-        sealed: Some(form),
+        form: Form::Sealed(form),
     })
 }
 
@@ -306,6 +370,15 @@ fn judge_ours(soul: &Soul, raw: &Raw, oip: &Oip, policy: SignaturePolicy) -> Res
     if oip.did.as_deref() != Some(Did::from_soul(soul).to_string().as_str()) {
         return Err(Reject::DidMismatch);
     }
+    let is_an_owners = oip.scheme.as_deref() == Some(SCHEME_OWNER);
+    let (signer, domain) = match &oip.deleted_by {
+        None if !is_an_owners => (&oip.creator, Domain::Public),
+        // What no signature can be checked with signs nothing, not even where signatures are off.
+        Some(owner) if is_an_owners && oip.deleted && PublicKey::of_creator(owner).is_some() => {
+            (owner, Domain::Owner)
+        }
+        _ => return Err(Reject::BadMember("deletedBy")),
+    };
     let (packed, data) = match (&raw.data_text, oip.deleted) {
         (None, true) => (Value::Null, Value::Null),
         (Some(text), false) => {
@@ -330,10 +403,11 @@ fn judge_ours(soul: &Soul, raw: &Raw, oip: &Oip, policy: SignaturePolicy) -> Res
         level: LEVEL_PUBLIC,
         arrays,
         deleted: oip.deleted.then_some(True),
+        deleted_by: oip.deleted_by.as_ref(),
         data: &data,
     }
-    .signed_bytes();
-    let verifies = keys::verify(&oip.creator, &signed, signature).is_ok();
+    .signed_bytes_in(domain);
+    let verifies = keys::verify(signer, &signed, signature).is_ok();
     let (class, verification) = match (verifies, policy) {
         (true, _) => (SignatureClass::Ours, Verification::Verified),
         (false, SignaturePolicy::Off) => (SignatureClass::None, Verification::Unverified),
@@ -350,7 +424,7 @@ fn judge_ours(soul: &Soul, raw: &Raw, oip: &Oip, policy: SignaturePolicy) -> Res
         order,
         class,
         verification,
-        sealed: None,
+        form: Form::Clear,
     })
 }
 
@@ -369,69 +443,156 @@ fn judge_foreign(
     })?;
     let packed: Value = serde_json::from_str(text)
         .map_err(|error| Reject::Json(JsonError::Syntax(error.to_string())))?;
-    check_not_sealed(&packed)?;
-    let data = match &oip.arrays {
-        Some(pointers) => arrays::unpack(packed.clone(), pointers).map_err(Reject::Arrays)?,
-        None => arrays::unpack_heuristic(packed.clone()),
+    let form = if is_legacy(&packed) {
+        Form::Legacy
+    } else {
+        check_not_sealed(&packed)?;
+        Form::Clear
     };
-    template::check_received(&data)?;
+    // It was made over what is inside ciphertext.
+    let covered = match (&form, &oip.signature) {
+        (Form::Clear, Some(signature)) => covered(raw.origin, text, &packed, oip, signature),
+        _ => None,
+    };
+    let data = match (&form, &oip.arrays) {
+        (Form::Legacy, _) => packed.clone(),
+        (_, Some(pointers)) => arrays::unpack(packed.clone(), pointers).map_err(Reject::Arrays)?,
+        (_, None) => {
+            // Of arrays that a restore script unpacked the items are not looked into again.
+            let repacked = covered
+                .as_ref()
+                .and_then(|covered| covered.repacked.clone());
+            arrays::unpack_heuristic(repacked.unwrap_or_else(|| packed.clone()))
+        }
+    };
+    if matches!(form, Form::Clear) {
+        template::check_received(&data)?;
+    }
     if oip.deleted {
         return Err(Reject::Unsigned);
     }
-    let (class, verification) = match &oip.signature {
-        None => (SignatureClass::None, Verification::Unverified),
-        Some(signature) if deployed_verifies(raw.origin, text, &packed, oip, signature) => {
-            (SignatureClass::Deployed, Verification::Verified)
+    let (class, verification) = match (&covered, &oip.signature) {
+        (Some(_), _) => (SignatureClass::Deployed, Verification::Verified),
+        (None, None) => (SignatureClass::None, Verification::Unverified),
+        (None, Some(_)) if matches!(form, Form::Legacy) => {
+            (SignatureClass::None, without_its_text(&oip.creator))
         }
-        Some(_) if policy == SignaturePolicy::Off => {
+        (None, Some(_)) if policy == SignaturePolicy::Off => {
             (SignatureClass::None, Verification::Unverified)
         }
-        Some(_) if raw.origin == TextOrigin::Rebuilt => {
-            (SignatureClass::None, Verification::Unverifiable)
+        (None, Some(_)) if raw.origin == TextOrigin::Rebuilt => {
+            (SignatureClass::None, without_its_text(&oip.creator))
         }
-        Some(_) => return Err(bad_signature(raw)),
+        (None, Some(_)) => return Err(bad_signature(raw)),
     };
-    if policy == SignaturePolicy::Require && verification != Verification::Verified {
-        return Err(Reject::Unsigned);
+    if policy == SignaturePolicy::Require {
+        match verification {
+            Verification::Verified => {}
+            Verification::Unverified => return Err(Reject::Unsigned),
+            Verification::Unverifiable => return Err(Reject::Unverifiable),
+        }
     }
     let order = Order {
         at_ms: oip.indexed_at.as_ref().map_or(0, Stamp::ms),
         revision: oip.revision.unwrap_or(0),
         digest: foreign_digest(soul, &packed, oip_value),
     };
+    // The same data has one digest, in whatever form a signature is found to cover it.
+    let signed = covered.map_or(packed, |covered| covered.signed);
     Ok(Found {
-        data_digest: data_digest(&packed),
+        data_digest: data_digest(&signed),
         data,
         order,
         class,
         verification,
-        sealed: None,
+        form,
     })
 }
 
-/// Checks over the text as stored, or as JavaScript would have written it; then without the
-/// owner that deployed publishers add after signing (`oip-formats` 5).
-fn deployed_verifies(
+/// What is known of a deployed signature whose text is not at hand. Only wallets make such signatures: in
+/// the name of another key it says no more than none.
+fn without_its_text(creator: &Creator) -> Verification {
+    match PublicKey::of_creator(creator) {
+        Some(PublicKey::Rsa(_)) => Verification::Unverifiable,
+        _ => Verification::Unverified,
+    }
+}
+
+/// What a deployed signature was found to cover.
+struct Covered {
+    /// The data as it was signed.
+    signed: Value,
+    /// The data with its arrays as texts again, where they lay here as arrays.
+    repacked: Option<Value>,
+}
+
+/// Checks over the text as stored, or as JavaScript would have written it; then with the arrays as
+/// texts that restore scripts wrote as arrays; each of these also without the owner that deployed
+/// publishers add after signing (`oip-formats` 1.9, 5).
+fn covered(
     origin: TextOrigin,
     text: &str,
     packed: &Value,
     oip: &Oip,
     signature: &str,
-) -> bool {
+) -> Option<Covered> {
     let check = |text: &str| keys::verify_deployed(&oip.creator, text, signature).is_ok();
-    let as_is = match origin {
+    let is_as_it_lies = match origin {
         TextOrigin::Stored => check(text),
         TextOrigin::Rebuilt => check(&json::javascript_text(packed)),
     };
-    as_is
-        || without_added_owner(packed, &oip.creator)
-            .iter()
-            .any(|candidate| check(&json::javascript_text(candidate)))
+    if is_as_it_lies {
+        let signed = packed.clone();
+        return Some(Covered {
+            signed,
+            repacked: None,
+        });
+    }
+    let repacked = arrays::repack(packed);
+    let forms = repacked
+        .iter()
+        .cloned()
+        .map(|form| (form, true))
+        .chain(without_added_owner(packed, &oip.creator).map(|form| (form, false)))
+        .chain(
+            repacked
+                .iter()
+                .flat_map(|form| without_added_owner(form, &oip.creator))
+                .map(|form| (form, true)),
+        );
+    let mut forms = forms;
+    let (signed, is_repacked) = forms.find(|(form, _)| check(&json::javascript_text(form)))?;
+    Some(Covered {
+        signed,
+        repacked: repacked.clone().filter(|_| is_repacked),
+    })
+}
+
+/// SHA-256 of each form of a deployed record's data that its signature may have been found to cover.
+#[must_use]
+pub fn data_digests(data_text: &str, creator_key: &str) -> Vec<[u8; 32]> {
+    let Ok(packed) = serde_json::from_str::<Value>(data_text) else {
+        return Vec::new();
+    };
+    let creator = Creator {
+        did_address: String::new(),
+        public_key: creator_key.to_owned(),
+    };
+    let repacked = arrays::repack(&packed);
+    [Some(packed), repacked]
+        .into_iter()
+        .flatten()
+        .flat_map(|form| {
+            let without = without_added_owner(&form, &creator);
+            std::iter::once(form).chain(without).collect::<Vec<_>>()
+        })
+        .map(|form| data_digest(&form))
+        .collect()
 }
 
 /// The data as it was before a publisher filled in itself as owner: without each, then without
 /// both of the members that hold its key. Empty if it filled in nothing.
-fn without_added_owner(packed: &Value, creator: &Creator) -> Vec<Value> {
+fn without_added_owner(packed: &Value, creator: &Creator) -> std::vec::IntoIter<Value> {
     let is_added =
         |name: &&str| packed["accessControl"][*name].as_str() == Some(creator.public_key.as_str());
     let added: Vec<&str> = ["owner_public_key", "created_by"]
@@ -447,7 +608,7 @@ fn without_added_owner(packed: &Value, creator: &Creator) -> Vec<Value> {
         }
         data
     };
-    match added.as_slice() {
+    let candidates = match added.as_slice() {
         [] => Vec::new(),
         [one] => vec![without(&[one])],
         several => {
@@ -455,15 +616,40 @@ fn without_added_owner(packed: &Value, creator: &Creator) -> Vec<Value> {
             candidates.extend(several.iter().map(|name| without(&[name])));
             candidates
         }
+    };
+    candidates.into_iter()
+}
+
+/// Whether `data` is ciphertext of a scheme of the past: texts `encrypted` and `iv`, and not in the
+/// sealed form.
+#[must_use]
+pub fn is_legacy(data: &Value) -> bool {
+    is_ciphertext(data) && !SealedForm::is_claimed(data)
+}
+
+/// What is known of the signature of a deployed record, from the data that was opened of it: deployed
+/// nodes signed before they encrypted. Whether its text is the one that was signed is not known, so
+/// that failing proves nothing.
+#[must_use]
+pub fn opened_signature(oip: &Oip, packed: &Value) -> (SignatureClass, Verification) {
+    match &oip.signature {
+        None => (SignatureClass::None, Verification::Unverified),
+        Some(signature) if covered(TextOrigin::Rebuilt, "", packed, oip, signature).is_some() => {
+            (SignatureClass::Deployed, Verification::Verified)
+        }
+        Some(_) => (SignatureClass::None, without_its_text(&oip.creator)),
     }
+}
+
+fn is_ciphertext(data: &Value) -> bool {
+    ["encrypted", "iv"]
+        .iter()
+        .all(|name| data[*name].is_string())
 }
 
 /// Ciphertext in place of templates (`oip-formats` 4.1).
 fn check_not_sealed(data: &Value) -> Result<(), Reject> {
-    let is_sealed = ["encrypted", "iv"]
-        .iter()
-        .all(|name| data[*name].is_string());
-    if is_sealed {
+    if is_ciphertext(data) {
         Err(Reject::Sealed)
     } else {
         Ok(())

@@ -74,6 +74,23 @@ pub(crate) fn open(path: &Path, options: &StoreOptions) -> Result<(Folder, Count
     ))
 }
 
+/// The lock of a store's folder, without opening the store: while it is held, no node runs there.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: Option<File>,
+}
+
+impl FolderLock {
+    /// Takes it. A folder that is not there is nobody's.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] if a process has it.
+    pub fn take(path: &Path) -> Result<Self, OpenError> {
+        let file = path.is_dir().then(|| lock(path)).transpose()?;
+        Ok(Self { _file: file })
+    }
+}
+
 fn lock(path: &Path) -> Result<File, OpenError> {
     let io = |source| OpenError::Io {
         path: path.to_owned(),

@@ -5,6 +5,7 @@
 //! of OIP rules: what makes a changed value interesting is decided by the
 //! [`StoreOptions::watch`] function that the node supplies.
 //!
+//! * [`FolderLock`]: keeping a node out while its folder changes
 //! * [`Store`]: opening, submitting transactions, reading, closing
 //! * [`Transaction`], [`Op`]: what can be written, atomically
 //! * [`RecordRow`], [`WantedRow`], [`QuarantineRow`], [`Change`], [`Committed`], [`Stats`]: the rows and answers
@@ -28,6 +29,7 @@ mod transaction;
 mod writer;
 
 pub use error::{Engine, OpenError, ReadError, WriteError};
+pub use folder::FolderLock;
 pub use model::{
     Account, Change, Committed, KeysPage, PageLimit, QuarantineRow, RecordRow, Stats, Usage,
     Wanted, WantedRow,

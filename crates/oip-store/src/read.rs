@@ -499,6 +499,33 @@ impl Store {
         )
     }
 
+    /// Up to `limit` named values whose names start with `prefix`, in byte order of the names, behind `after`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn cursors(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        let start = match after {
+            Some(after) => Bound::Excluded(apply::cursor_row(after)),
+            None => Bound::Included(apply::cursor_row(prefix)),
+        };
+        let in_prefix = apply::cursor_row(prefix);
+        self.view()?
+            .range(Table::Meta, (start, Bound::Unbounded), |row, value| {
+                let name = row.strip_prefix(&in_prefix[..1]).unwrap_or_default();
+                let name = String::from_utf8_lossy(name).into_owned();
+                Ok((row.starts_with(&in_prefix), name, value.to_vec()))
+            })
+            .take_while(|row| row.as_ref().map_or(true, |(fits, ..)| *fits))
+            .take(limit)
+            .map(|row| row.map(|(_, name, value)| (name, value)))
+            .collect()
+    }
+
     /// What an account of the graph takes up.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 use std::ops::Bound;
 use std::path::Path;
 
-use fjall::config::CompressionPolicy;
+use fjall::config::{CompressionPolicy, PartitioningPolicy, PinningPolicy};
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot,
 };
@@ -108,6 +108,12 @@ impl Tables {
                         SMALL_MEMTABLE_BYTES
                     })
                     .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+                    // In one piece the index of a file of 27 MB has 3.5 MB, which is more than the
+                    // cache takes: every get read it anew.
+                    .index_block_partitioning_policy(PartitioningPolicy::all(true))
+                    .filter_block_partitioning_policy(PartitioningPolicy::all(true))
+                    // Of an index in parts, the list of the parts.
+                    .index_block_pinning_policy(PinningPolicy::all(true))
             })
         };
         let keyspaces = [

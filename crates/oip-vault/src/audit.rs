@@ -17,6 +17,10 @@ use crate::statement::SignError;
 /// The domain of the head's signature.
 const DOMAIN: &str = "oip-audit-1";
 
+/// How old an entry may be that no head vouches for: one is signed every minute of activity, and a busy machine may be
+/// late by another.
+pub const UNSIGNED_MS_MAX: u64 = 120_000;
+
 /// The hash before the first entry.
 pub const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -24,7 +28,7 @@ pub const START: &str = "0000000000000000000000000000000000000000000000000000000
 const FIELD_CHARS_MAX: usize = 2_100;
 
 /// What was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Action {
@@ -176,25 +180,52 @@ pub enum Broken {
         /// How many there should be.
         counted: u64,
     },
+    /// Entries that ought to be vouched for.
+    #[error(
+        "entry {0} of the audit trail is older than {max} minutes, and no signed head vouches for it",
+        max = UNSIGNED_MS_MAX / 60_000
+    )]
+    Unsigned(u64),
     /// The head is not signed by this node.
     #[error("the head of the audit trail is not signed by this node's identity")]
     Head,
 }
 
 /// Checks the chain from its start, entry by entry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Verifier {
+    /// The end that the store keeps.
+    counted: End,
+    /// The number that the head vouches for.
+    head_seq: u64,
     end: End,
     /// The hash at the head's number, once passed.
     at_head: Option<String>,
+    /// The hash at the number of the end that was counted, once passed.
+    at_counted: Option<String>,
+    /// The first entry that no head vouches for: its number and time.
+    unsigned: Option<(u64, u64)>,
 }
 
 impl Verifier {
-    /// Checks the next entry. `head_seq` is the number that the head vouches for.
+    /// Expects the end that the store keeps, and what the head vouches for. Entries that follow were written since.
+    #[must_use]
+    pub fn new(counted: End, head: Option<&Value>) -> Self {
+        Self {
+            counted,
+            head_seq: head.and_then(|head| head["seq"].as_u64()).unwrap_or(0),
+            end: End::default(),
+            at_head: None,
+            at_counted: None,
+            unsigned: None,
+        }
+    }
+
+    /// Checks the next entry.
     ///
     /// # Errors
     /// [`Broken`].
-    pub fn next(&mut self, entry: &Entry, head_seq: u64) -> Result<(), Broken> {
+    pub fn next(&mut self, entry: &Entry) -> Result<(), Broken> {
         if entry.seq != self.end.seq + 1 {
             return Err(Broken::Missing(self.end.seq + 1));
         }
@@ -205,26 +236,45 @@ impl Verifier {
             seq: entry.seq,
             hash: entry.hash(),
         };
-        if entry.seq == head_seq {
+        if entry.seq == self.head_seq {
             self.at_head = Some(self.end.hash.clone());
+        }
+        if entry.seq == self.counted.seq {
+            self.at_counted = Some(self.end.hash.clone());
+        }
+        if entry.seq > self.head_seq {
+            self.unsigned.get_or_insert((entry.seq, entry.at_ms));
         }
         Ok(())
     }
 
-    /// Checks what was read against the count that the store keeps and the signed head.
+    /// Checks what was read against the end that the store keeps and the signed head.
     ///
     /// # Errors
     /// [`Broken`].
-    pub fn finish(self, counted: u64, head: Option<&Value>, public: &str) -> Result<(), Broken> {
-        if self.end.seq < counted {
+    pub fn finish(self, head: Option<&Value>, public: &str, now_ms: u64) -> Result<(), Broken> {
+        let counted = &self.counted;
+        if self.end.seq < counted.seq {
             return Err(Broken::CutOff {
                 found: self.end.seq,
-                counted,
+                counted: counted.seq,
             });
         }
-        let Some(head) = head else {
-            return Ok(());
-        };
+        if counted.seq > 0 && self.at_counted.as_deref() != Some(&*counted.hash) {
+            return Err(Broken::Changed(counted.seq));
+        }
+        if let Some(head) = head {
+            self.check_head(head, public)?;
+        }
+        match self.unsigned {
+            Some((seq, at_ms)) if now_ms.saturating_sub(at_ms) > UNSIGNED_MS_MAX => {
+                Err(Broken::Unsigned(seq))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_head(&self, head: &Value, public: &str) -> Result<(), Broken> {
         let (seq, at) = (head["seq"].as_u64(), head["at"].as_u64());
         let (Some(seq), Some(at), Some(hash)) = (seq, at, head["hash"].as_str()) else {
             return Err(Broken::Head);
@@ -243,7 +293,7 @@ impl Verifier {
                 counted: seq,
             });
         }
-        match self.at_head {
+        match &self.at_head {
             Some(found) if found == hash => Ok(()),
             None if seq == 0 => Ok(()),
             _ => Err(Broken::Changed(seq)),
@@ -278,22 +328,49 @@ mod tests {
         (entries, end)
     }
 
-    fn verify(entries: &[Entry], counted: u64, head: Option<&Value>) -> Result<(), Broken> {
-        let head_seq = head.and_then(|head| head["seq"].as_u64()).unwrap_or(0);
-        let mut verifier = Verifier::default();
+    /// All entries of these tests are made in the first milliseconds.
+    const SOON: u64 = 1_000;
+    const LATER: u64 = UNSIGNED_MS_MAX + 1_000;
+
+    fn verify_at(
+        entries: &[Entry],
+        counted: &End,
+        head: Option<&Value>,
+        now_ms: u64,
+    ) -> Result<(), Broken> {
+        let mut verifier = Verifier::new(counted.clone(), head);
         for entry in entries {
-            verifier.next(entry, head_seq)?;
+            verifier.next(entry)?;
         }
-        verifier.finish(counted, head, identity().public())
+        verifier.finish(head, identity().public(), now_ms)
+    }
+
+    fn verify(entries: &[Entry], counted: &End, head: Option<&Value>) -> Result<(), Broken> {
+        verify_at(entries, counted, head, LATER)
     }
 
     #[test]
     fn a_whole_chain_verifies_with_and_without_entries_after_its_head() {
-        let (entries, _) = chain(5);
+        let (entries, end) = chain(5);
         let (_, third) = chain(3);
         let head = sign_head(&third, 9, &identity()).unwrap();
-        assert_eq!(verify(&entries, 5, Some(&head)), Ok(()));
-        assert_eq!(verify(&[], 0, None), Ok(()));
+        assert_eq!(verify_at(&entries, &end, Some(&head), SOON), Ok(()));
+        assert_eq!(verify_at(&entries, &end, None, SOON), Ok(()));
+        assert_eq!(verify(&[], &End::default(), None), Ok(()));
+        // What was written while it is read has not been counted.
+        assert_eq!(verify_at(&entries, &third, Some(&head), SOON), Ok(()));
+    }
+
+    #[test]
+    fn what_no_head_vouches_for_in_time_shows() {
+        let (entries, end) = chain(5);
+        let (_, third) = chain(3);
+        let head = sign_head(&third, 9, &identity()).unwrap();
+        assert_eq!(
+            verify(&entries, &end, Some(&head)),
+            Err(Broken::Unsigned(4))
+        );
+        assert_eq!(verify(&entries, &end, None), Err(Broken::Unsigned(1)));
     }
 
     #[test]
@@ -302,29 +379,28 @@ mod tests {
         let head = sign_head(&end, 9, &identity()).unwrap();
         let mut changed = entries.clone();
         changed[2].caller = "someone else".into();
-        assert_eq!(verify(&changed, 5, Some(&head)), Err(Broken::Changed(4)));
+        assert_eq!(verify(&changed, &end, Some(&head)), Err(Broken::Changed(4)));
         let mut removed = entries.clone();
         removed.remove(2);
-        assert_eq!(verify(&removed, 5, Some(&head)), Err(Broken::Missing(3)));
+        assert_eq!(verify(&removed, &end, Some(&head)), Err(Broken::Missing(3)));
         let cut = &entries[..4];
-        assert_eq!(
-            verify(cut, 5, Some(&head)),
-            Err(Broken::CutOff {
-                found: 4,
-                counted: 5
-            })
-        );
+        let cut_off = Err(Broken::CutOff {
+            found: 4,
+            counted: 5,
+        });
+        assert_eq!(verify(cut, &end, Some(&head)), cut_off);
         // Count and entries agree, but the signed head does not.
-        assert_eq!(
-            verify(cut, 4, Some(&head)),
-            Err(Broken::CutOff {
-                found: 4,
-                counted: 5
-            })
-        );
+        let (_, fourth) = chain(4);
+        assert_eq!(verify(cut, &fourth, Some(&head)), cut_off);
         let mut last = entries;
         last[4].reason = "another".into();
-        assert_eq!(verify(&last, 5, Some(&head)), Err(Broken::Changed(5)));
+        assert_eq!(verify(&last, &end, Some(&head)), Err(Broken::Changed(5)));
+        // Also before the next signature, when the store's own end alone tells.
+        let head = sign_head(&fourth, 9, &identity()).unwrap();
+        for head in [Some(&head), None] {
+            let verified = verify_at(&last, &end, head, SOON);
+            assert_eq!(verified, Err(Broken::Changed(5)));
+        }
     }
 
     #[test]
@@ -332,10 +408,10 @@ mod tests {
         let (entries, end) = chain(2);
         let other = NodeIdentity::from_scalar([2; 32]).unwrap();
         let head = sign_head(&end, 9, &other).unwrap();
-        assert_eq!(verify(&entries, 2, Some(&head)), Err(Broken::Head));
+        assert_eq!(verify(&entries, &end, Some(&head)), Err(Broken::Head));
         let mut head = sign_head(&end, 9, &identity()).unwrap();
         head["seq"] = json!(1);
-        assert_eq!(verify(&entries, 2, Some(&head)), Err(Broken::Head));
+        assert_eq!(verify(&entries, &end, Some(&head)), Err(Broken::Head));
     }
 
     #[test]

@@ -14,6 +14,9 @@ use p256::elliptic_curve::sec1::ToSec1Point as _;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+/// The domain of a proof that a user has the encryption key that he names.
+const PROOF_DOMAIN: &[u8] = b"oip-encryption-key-1";
+
 /// The name of the encapsulation under which these keys are used.
 pub const KEM: &str = "P-256";
 
@@ -45,6 +48,13 @@ pub enum EncryptionKeyError {
 pub struct EncryptionPublic {
     compressed: [u8; 33],
     whole: [u8; 65],
+}
+
+/// What the holder of an encryption key signs with it once, for the user whose key it is: a domain of its own, a zero byte,
+/// the user's public key as in `oip.creator`. Nothing else is ever signed with an encryption key.
+#[must_use]
+pub fn proof_bytes(owner: &str) -> Vec<u8> {
+    [PROOF_DOMAIN, b"\0", owner.as_bytes()].concat()
 }
 
 impl EncryptionPublic {
@@ -122,6 +132,14 @@ impl EncryptionPublic {
         let mut id = hex(digest(&SHA256, &self.compressed).as_ref());
         id.truncate(KEY_ID_DIGITS);
         id
+    }
+
+    /// Whether the holder of this key has signed, with it, that it is the encryption key of the user with `owner` as
+    /// his public key: an ECDSA signature (P-256, SHA-256, low s, `r` and `s` in standard base64) over [`proof_bytes`].
+    #[must_use]
+    pub fn is_proven_by(&self, owner: &str, proof: &str) -> bool {
+        let key = oip_record::keys::PublicKey::P256(self.compressed);
+        key.verify(&proof_bytes(owner), proof).is_ok()
     }
 
     pub(crate) fn for_hpke(

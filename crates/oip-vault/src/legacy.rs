@@ -139,14 +139,14 @@ pub enum LegacyError {
     Content,
 }
 
-/// Whether `data` is ciphertext of one of these schemes: it has texts `encrypted` and `iv`, and is
-/// not in the sealed form.
+/// Whether `data` has the encoding of a scheme: says, before its key is made, that it can't be another's.
 #[must_use]
-pub fn is_legacy(data: &Value) -> bool {
-    ["encrypted", "iv"]
-        .iter()
-        .all(|name| data[*name].is_string())
-        && !oip_record::SealedForm::is_claimed(data)
+pub fn fits(data: &Value, scheme: &Scheme) -> bool {
+    let iv = data["iv"].as_str().unwrap_or_default();
+    match scheme {
+        Scheme::Scrypt => from_hex(iv).is_ok_and(|iv| iv.len() == 16),
+        _ => STANDARD.decode(iv).is_ok_and(|iv| iv.len() == 12) && data["tag"].is_string(),
+    }
 }
 
 /// The schemes to try on a record, from what it says in clear: those whose key anyone can make.
@@ -298,7 +298,8 @@ mod tests {
             for name in ["dataSingle", "dataDouble", "data"] {
                 let data = &vector[name];
                 if data.is_object() {
-                    assert!(is_legacy(data));
+                    assert!(oip_record::verify::is_legacy(data));
+                    assert!(fits(data, &scheme));
                     assert_eq!(
                         open(data, &scheme, &key),
                         Ok(expected.clone()),

@@ -92,7 +92,7 @@ fn what_another_implementation_seals_is_opened_here() {
                 indexed_at: accepted.indexed_at.as_ref().unwrap(),
                 creator: &accepted.creator,
             };
-            let opened = seal::open(place, accepted.sealed.as_ref().unwrap(), &ring).unwrap();
+            let opened = seal::open(place, accepted.sealed().unwrap(), &ring).unwrap();
             assert_eq!(opened.data, content);
         }
     }

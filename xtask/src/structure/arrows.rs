@@ -88,7 +88,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "benches",
         kind: Kind::Development,
-        may_use: &["gun", "gun-net", "testkit"],
+        may_use: &["gun", "gun-net", "oip-record", "oip-vault", "testkit"],
     },
     Row {
         name: "xtask",

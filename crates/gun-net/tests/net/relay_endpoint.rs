@@ -6,7 +6,7 @@ use crate::support::{Harness, SOON, news};
 use anyhow::Result;
 use gun::mesh::{Direction, SendKind};
 use gun::wire::{Body, Limits, Message};
-use gun_net::{NetConfig, SendResult, ServeOptions};
+use gun_net::{NetConfig, SendResult, ServeOptions, Timers};
 use serde_json::json;
 use testkit::{RawGun, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -161,6 +161,32 @@ async fn a_frame_at_the_limit_is_taken_and_one_over_it_is_told_and_closed() -> R
         assert!(why.contains("over the limit"), "{why}");
     }
     assert_eq!(net.network.traffic().frames_too_large, 2);
+    net.stop().await
+}
+
+#[tokio::test]
+async fn a_frame_that_does_not_end_is_given_up_and_counted() -> Result<()> {
+    let timers = Timers {
+        frame_max: Duration::from_millis(300),
+        watch_every: Duration::from_millis(50),
+        ..Timers::default()
+    };
+    let mut net = Harness::start(NetConfig {
+        timers,
+        ..NetConfig::new(Vec::new())
+    })
+    .await?;
+    let mut stream = websocket_by_hand(&net).await?;
+    net.opened().await?;
+    // A text frame of a megabyte, masked with zeros, of which a twentieth comes.
+    let mut head = vec![0x81, 0x80 | 127];
+    head.extend((1_u64 << 20).to_be_bytes());
+    head.extend([0; 4]);
+    stream.write_all(&head).await?;
+    stream.write_all(&[b' '; 50_000]).await?;
+    let (_, why) = net.closed().await?;
+    assert!(why.contains("did not end"), "{why}");
+    assert_eq!(net.network.traffic().frames_unfinished, 1);
     net.stop().await
 }
 

@@ -8,7 +8,9 @@ use gun::graph::Entry;
 use gun::mesh::{Direction, PeerId};
 use gun::wire::{Body, Message, MessageId, Put};
 use gun::{Key, Node, Soul, State, Value};
-use gun_net::{Messages, NetConfig, NetEvent, Network, ServeOptions, ServeStats, serve};
+use gun_net::{
+    Background, Messages, NetConfig, NetEvent, Network, ServeOptions, ServeStats, serve,
+};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -53,7 +55,13 @@ impl Harness {
         let (sender, events) = mpsc::channel(64);
         let cancel = CancellationToken::new();
         let tracker = TaskTracker::new();
-        let network = Network::start(config, sender, cancel.clone(), tracker.clone());
+        let network = Network::start(
+            config,
+            sender,
+            cancel.clone(),
+            tracker.clone(),
+            Background::new()?,
+        );
         let stats = ServeStats::default();
         tracker.spawn(serve(
             listener,

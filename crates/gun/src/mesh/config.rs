@@ -1,6 +1,9 @@
 //! The bounds of the mesh; each number with its reason.
 
+use std::fmt;
 use std::sync::Arc;
+
+use crate::graph::Soul;
 
 /// Name and bounds of a mesh.
 #[derive(Debug, Clone)]
@@ -13,6 +16,32 @@ pub struct MeshConfig {
     pub subscriptions_max: usize,
     /// Puts and gets of one connection that wait for the store; those beyond are refused.
     pub pending_max: usize,
+    /// Souls that dialled peers are asked for when they are not here.
+    pub forwards: SoulFilter,
+    /// Souls that are followed at dialled peers because somebody follows them here.
+    pub follows: SoulFilter,
+}
+
+/// Tells souls that are meant from those that are not.
+#[derive(Clone)]
+pub struct SoulFilter(Arc<dyn Fn(&Soul) -> bool + Send + Sync>);
+
+impl SoulFilter {
+    /// Those for which `takes` holds.
+    #[must_use]
+    pub fn new(takes: impl Fn(&Soul) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(takes))
+    }
+
+    pub(super) fn takes(&self, soul: &Soul) -> bool {
+        (self.0)(soul)
+    }
+}
+
+impl fmt::Debug for SoulFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SoulFilter")
+    }
 }
 
 impl MeshConfig {
@@ -24,6 +53,8 @@ impl MeshConfig {
             ask_timeout_ms: ASK_TIMEOUT_MS,
             subscriptions_max: SUBSCRIPTIONS_MAX,
             pending_max: PENDING_MAX,
+            forwards: SoulFilter::new(|_| true),
+            follows: SoulFilter::new(|_| true),
         }
     }
 }

@@ -97,10 +97,15 @@ impl Mesh {
         let max = self.config.subscriptions_max;
         if self.subscriptions.add(peer, soul, key, max) == Subscribed::Full {
             self.counts.subscriptions_refused += 1;
+        } else if self.config.follows.takes(soul) {
+            self.following.followed(self.now_ms, peer, soul);
         }
     }
 
     pub(super) fn loaded(&mut self, ticket: Ticket, parts: Loaded, out: &mut Vec<Output>) {
+        if self.missed.is_loading(ticket) {
+            return self.push_missed(ticket, parts, out);
+        }
         let Some(mut loading) = self.loading.remove(&ticket) else {
             return;
         };
@@ -108,9 +113,10 @@ impl Mesh {
         if !self.peers.contains_key(&loading.peer) {
             return;
         }
+        let asks_others = parts != Loaded::MissingHere;
         let (graph, more) = match parts {
             Loaded::Part { graph, more } => (graph, more),
-            Loaded::Missing => (Graph::new(), false),
+            Loaded::Missing | Loaded::MissingHere => (Graph::new(), false),
             Loaded::Failed(reject) => {
                 self.end(loading.peer);
                 return self.refuse_get(loading.peer, loading.id, &reject, out);
@@ -124,7 +130,7 @@ impl Mesh {
             } else {
                 self.end(peer);
                 if !started {
-                    self.miss(loading, out);
+                    self.miss(loading, asks_others, out);
                 }
             }
             return;
@@ -160,7 +166,7 @@ impl Mesh {
     }
 
     /// Says at once that nothing is here, then asks the peers this side dialled.
-    fn miss(&mut self, loading: Loading, out: &mut Vec<Output>) {
+    fn miss(&mut self, loading: Loading, asks_others: bool, out: &mut Vec<Output>) {
         let Loading {
             peer,
             id: Some(id),
@@ -172,8 +178,12 @@ impl Mesh {
             return;
         };
         self.reply(peer, id.clone(), Body::Ack(Ack::not_found()), out);
-        // gun.js relays pass a range of souls on to everybody.
-        if matches!(get.souls, SoulQuery::Lex(_)) {
+        let is_asked_for = match &get.souls {
+            SoulQuery::One(soul) => asks_others && self.config.forwards.takes(soul),
+            // gun.js relays pass a range of souls on to everybody.
+            SoulQuery::Lex(_) => false,
+        };
+        if !is_asked_for {
             return;
         }
         if let Some(forward) = self.forwards.get_mut(&get) {
@@ -204,12 +214,22 @@ impl Mesh {
         );
         self.counts.forwarded += 1;
         for other in dialled {
-            let id = self.new_id();
-            self.forward_ids
-                .insert(self.now_ms, id.clone(), (other, get.clone()));
-            let message = Message::new(id, Body::Get(get.clone()));
-            self.send(other, message, SendKind::Request, out);
+            if let (SoulQuery::One(soul), KeyQuery::All) = (&get.souls, &get.keys)
+                && get.interest == Interest::Subscribe
+            {
+                self.following.asked(other, soul);
+            }
+            self.ask_on(other, &get, out);
         }
+    }
+
+    /// Asks a dialled peer; what it answers is stored, and goes to those who asked.
+    pub(super) fn ask_on(&mut self, peer: PeerId, get: &Get, out: &mut Vec<Output>) {
+        let id = self.new_id();
+        self.forward_ids
+            .insert(self.now_ms, id.clone(), (peer, get.clone()));
+        let message = Message::new(id, Body::Get(get.clone()));
+        self.send(peer, message, SendKind::Request, out);
     }
 
     /// Gives the answer to a get that was passed on to those who asked.

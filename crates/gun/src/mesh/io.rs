@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Soul};
 use crate::wire::{Get, Message, MessageId, Refused, Reject};
 
 /// One connection. Never used again for another.
@@ -77,6 +77,14 @@ pub enum Input {
         /// The connection and message that brought them; that connection is not told.
         origin: Option<(PeerId, MessageId)>,
     },
+    /// A push was dropped because its receiver reads too slowly. What the receiver follows of these
+    /// souls is loaded and pushed; the caller lets that [`Output::Load`] wait until the receiver has read.
+    Missed {
+        /// Who missed it.
+        peer: PeerId,
+        /// What it was about.
+        souls: Vec<Soul>,
+    },
     /// The local application asks one peer.
     Ask {
         /// Comes back with the answers.
@@ -113,6 +121,8 @@ pub enum Input {
 pub struct StoreOutcome {
     /// Why something of the graph was refused; the sender's ack then says so.
     pub rejected: Option<Reject>,
+    /// What was left, where some of a dialled peer's graph was left out and the rest taken.
+    pub kept: Option<Graph>,
 }
 
 /// What loading found.
@@ -120,6 +130,8 @@ pub struct StoreOutcome {
 pub enum Loaded {
     /// Nothing.
     Missing,
+    /// Nothing, and dialled peers are not to be asked for it.
+    MissingHere,
     /// Data.
     Part {
         /// Some of it, or all.
@@ -221,7 +233,7 @@ pub enum Output {
 pub enum SendKind {
     /// An answer or ack: the peer waits for it.
     Reply,
-    /// News to a subscriber: may be dropped, states make up for it.
+    /// News to a subscriber: may be dropped, see [`Input::Missed`].
     Push,
     /// A question, or data, of our own.
     Request,
@@ -234,7 +246,7 @@ pub enum SendKind {
 pub enum CloseReason {
     /// It leads to this process.
     Ourselves,
-    /// It lost a push that it counts on; after dialling again it asks anew.
+    /// It lost a push, which can't be made up for; after dialling again it asks anew.
     Behind,
 }
 

@@ -6,15 +6,17 @@
 //! push per subscriber, and for a get that finds nothing one question per dialled peer.
 
 mod config;
+mod following;
 mod gets;
 mod io;
+mod missed;
 mod puts;
 mod requests;
 mod state;
 mod subscriptions;
 mod window;
 
-pub use config::MeshConfig;
+pub use config::{MeshConfig, SoulFilter};
 pub use io::{
     Answer, CloseReason, Direction, Input, Loaded, Output, PeerId, SendKind, StoreOutcome, Ticket,
     Token, Told,

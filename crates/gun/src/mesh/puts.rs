@@ -194,18 +194,16 @@ impl Mesh {
         self.routed.insert(self.now_ms, (peer, id.clone()), routed);
     }
 
-    pub(super) fn stored(&mut self, ticket: Ticket, outcome: &StoreOutcome, out: &mut Vec<Output>) {
+    pub(super) fn stored(&mut self, ticket: Ticket, outcome: StoreOutcome, out: &mut Vec<Output>) {
         let Some(Storing { peer, id, purpose }) = self.storing.remove(&ticket) else {
             return;
         };
         self.end(peer);
+        let StoreOutcome { rejected, kept } = outcome;
         match purpose {
             Purpose::News { content } => {
                 let Some(id) = id else { return };
-                let err: Option<Arc<str>> = outcome
-                    .rejected
-                    .as_ref()
-                    .map(|reject| reject.to_string().into());
+                let err: Option<Arc<str>> = rejected.map(|reject| reject.to_string().into());
                 if let Some(heard) = self.heard.get_mut(&(peer, id.clone()))
                     && heard.content == content
                     && let HeardState::Waiting { wants } = heard.state
@@ -218,16 +216,24 @@ impl Mesh {
                 self.ack(peer, id, err, out);
             }
             Purpose::Answer { ask, graph, more } => {
-                let answer = match &outcome.rejected {
-                    None => Answer::Data { graph, more },
-                    Some(reject) => Answer::Refused(reject.clone()),
+                let answer = match rejected {
+                    None => Answer::Data {
+                        graph: kept.unwrap_or(graph),
+                        more,
+                    },
+                    Some(reject) => Answer::Refused(reject),
                 };
                 self.answered(&ask, answer, out);
             }
-            Purpose::Forwarded { get, graph, more } if outcome.rejected.is_none() => {
-                self.route(&get, &graph, more, out);
+            Purpose::Forwarded { get, graph, more } if rejected.is_none() => {
+                self.route(&get, &kept.unwrap_or(graph), more, out);
             }
-            Purpose::Forwarded { .. } => {}
+            // Who asked does not hear it as an answer; what was stored of it all the same is pushed to him.
+            Purpose::Forwarded { .. } => {
+                if let Some(id) = id {
+                    self.routed.remove(&(peer, id));
+                }
+            }
         }
     }
 

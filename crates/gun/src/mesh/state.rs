@@ -8,8 +8,10 @@ use super::config::{
     FORWARD_MS, FORWARDS_MAX, HEARD_MAX, HEARD_MS, KEEPALIVE_MS, LATE_MS, MeshConfig, PUSHES_MAX,
     REQUESTS_MAX,
 };
+use super::following::Following;
 use super::gets::{Forward, Loading};
 use super::io::{CloseReason, Direction, Input, Output, PeerId, SendKind, Ticket, Token};
+use super::missed::Missed;
 use super::puts::{Heard, Routed, Storing};
 use super::requests::{Asking, Telling};
 use super::subscriptions::Subscriptions;
@@ -26,6 +28,8 @@ pub struct Mesh {
     pub(super) peers: BTreeMap<PeerId, Peer>,
     keepalives: BTreeSet<(u64, PeerId)>,
     pub(super) subscriptions: Subscriptions,
+    pub(super) following: Following,
+    pub(super) missed: Missed,
     tickets: u64,
     pub(super) storing: BTreeMap<Ticket, Storing>,
     pub(super) loading: BTreeMap<Ticket, Loading>,
@@ -99,6 +103,8 @@ impl Mesh {
             peers: BTreeMap::new(),
             keepalives: BTreeSet::new(),
             subscriptions: Subscriptions::new(seed),
+            following: Following::new(seed),
+            missed: Missed::default(),
             tickets: 0,
             storing: BTreeMap::new(),
             loading: BTreeMap::new(),
@@ -124,9 +130,10 @@ impl Mesh {
             Input::Closed { peer } => self.closed(peer, out),
             Input::Heard { peer, message } => self.message(peer, message, out),
             Input::Refused { peer, refused } => self.refused(peer, refused, out),
-            Input::Stored { ticket, outcome } => self.stored(ticket, &outcome, out),
+            Input::Stored { ticket, outcome } => self.stored(ticket, outcome, out),
             Input::Loaded { ticket, parts } => self.loaded(ticket, parts, out),
             Input::Changed { graph, origin } => self.changed(&graph, origin.as_ref(), out),
+            Input::Missed { peer, souls } => self.missed(peer, souls, out),
             Input::Ask { token, peer, get } => self.ask(token, peer, get, out),
             Input::Tell { token, peer, graph } => self.tell(token, peer, graph, out),
             Input::Announce { peer, name, body } => {
@@ -144,6 +151,7 @@ impl Mesh {
         let keepalive = self.keepalives.first().map(|(at, _)| *at);
         [
             keepalive,
+            self.following.next_deadline(),
             self.asks.next_deadline(),
             self.tells.next_deadline(),
         ]
@@ -180,6 +188,11 @@ impl Mesh {
             self.keepalives.insert((keepalive_ms, peer));
             let hello = self.hello();
             self.send(peer, hello, SendKind::Request, out);
+        } else {
+            let follows = &self.config.follows;
+            let souls = self.subscriptions.souls();
+            let souls = souls.filter(|soul| follows.takes(soul)).cloned();
+            self.following.opened(self.now_ms, peer, souls);
         }
     }
 
@@ -189,6 +202,8 @@ impl Mesh {
         };
         self.keepalives.remove(&(gone.keepalive_ms, peer));
         self.subscriptions.remove(peer);
+        self.following.closed(peer);
+        self.missed.closed(peer);
         self.requests_lost(peer, out);
     }
 
@@ -282,6 +297,9 @@ impl Mesh {
         while self.pushes.expire(now_ms).is_some() {}
         while self.late_asks.expire(now_ms).is_some() {}
         self.requests_expire(out);
+        for (peer, soul) in self.following.turn(now_ms) {
+            self.ask_on(peer, &Get::node(soul), out);
+        }
         while let Some((at, peer)) = self
             .keepalives
             .first()

@@ -6,13 +6,26 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::io::PeerId;
 use super::window::Seed;
-use crate::graph::{Key, Node, Soul};
+use crate::graph::{Entry, Key, Node, Soul};
 
 /// Which values of a soul a connection follows.
 #[derive(Debug, Clone, PartialEq)]
 enum Keys {
     All,
     Some(Vec<Key>),
+}
+
+impl Keys {
+    fn select(&self, node: &Node) -> Vec<Entry> {
+        let entries = node.entries.iter();
+        match self {
+            Self::All => node.entries.clone(),
+            Self::Some(keys) => entries
+                .filter(|entry| keys.contains(&entry.key))
+                .cloned()
+                .collect(),
+        }
+    }
 }
 
 /// What became of a wish to subscribe.
@@ -115,20 +128,26 @@ impl Subscriptions {
     pub(super) fn parts<'n>(
         &'n self,
         node: &'n Node,
-    ) -> impl Iterator<Item = (PeerId, Vec<crate::graph::Entry>)> + 'n {
+    ) -> impl Iterator<Item = (PeerId, Vec<Entry>)> + 'n {
         let followers = self.by_soul.get(&node.soul).map_or(&[][..], Vec::as_slice);
         followers.iter().filter_map(|(peer, keys)| {
-            let entries: Vec<_> = match keys {
-                Keys::All => node.entries.clone(),
-                Keys::Some(keys) => node
-                    .entries
-                    .iter()
-                    .filter(|entry| keys.contains(&entry.key))
-                    .cloned()
-                    .collect(),
-            };
+            let entries = keys.select(node);
             (!entries.is_empty()).then_some((*peer, entries))
         })
+    }
+
+    /// What one connection follows of a node.
+    pub(super) fn part(&self, peer: PeerId, node: &Node) -> Vec<Entry> {
+        let followers = self.by_soul.get(&node.soul).map_or(&[][..], Vec::as_slice);
+        match followers.binary_search_by_key(&peer, |(peer, _)| *peer) {
+            Ok(at) => followers[at].1.select(node),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The souls that anybody follows, in no order.
+    pub(super) fn souls(&self) -> impl Iterator<Item = &Soul> {
+        self.by_soul.keys()
     }
 
     /// Subscriptions of all connections.

@@ -8,6 +8,7 @@ mod document;
 mod facts;
 mod forwarding;
 mod large;
+mod missed;
 mod properties;
 mod radata;
 mod relay;

@@ -99,7 +99,10 @@ impl Relay {
                 };
                 self.input(Input::Stored {
                     ticket,
-                    outcome: StoreOutcome { rejected },
+                    outcome: StoreOutcome {
+                        rejected,
+                        kept: None,
+                    },
                 });
                 let origin = origin.map(|id| (peer, id));
                 self.input(Input::Changed {

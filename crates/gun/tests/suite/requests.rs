@@ -498,6 +498,7 @@ fn a_refusal_of_the_store_is_the_answer() {
     out.clear();
     let outcome = StoreOutcome {
         rejected: Some(Reject::NotAdmitted),
+        kept: None,
     };
     mesh.handle(
         NOW,

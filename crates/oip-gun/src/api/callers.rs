@@ -1,9 +1,9 @@
 //! Who calls and what they may do (`trust-and-privacy` 7).
 //!
 //! Everyone reads what is public; a user with a token of his own also what he owns or is shared with, and
-//! he may publish, edit, share and delete what he owns. All else needs the admin token, except on a node that is bound
-//! to loopback and was given no token: there every program of this machine may write, and what
-//! web pages of other sites make a browser send is refused by its `Origin` and `Host`.
+//! he may publish, edit, share and delete what he owns. A machine's token permits what its scope says. All else needs the
+//! admin token, except on a node that is bound to loopback and was given no token: there every program of this machine
+//! may write, and what web pages of other sites make a browser send is refused by its `Origin` and `Host`.
 
 use std::net::IpAddr;
 
@@ -16,6 +16,7 @@ use oip_node::Owner;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use super::machine_tokens::{Machine, MachineTokens, Scope, now_ms};
 use super::state::ApiState;
 use super::user_token::{User, UserTokens};
 use crate::settings::AdminToken;
@@ -35,6 +36,7 @@ pub struct Access {
     token: AdminToken,
     local_writing: LocalWriting,
     users: Option<UserTokens>,
+    machines: MachineTokens,
 }
 
 impl Access {
@@ -45,6 +47,7 @@ impl Access {
             token,
             local_writing,
             users: None,
+            machines: MachineTokens::default(),
         }
     }
 
@@ -53,6 +56,17 @@ impl Access {
     pub fn with_users(mut self, users: Option<UserTokens>) -> Self {
         self.users = users;
         self
+    }
+
+    /// The same, with tokens of machines that outlive the process.
+    #[must_use]
+    pub fn with_machines(mut self, machines: MachineTokens) -> Self {
+        self.machines = machines;
+        self
+    }
+
+    pub(super) fn machines(&self) -> &MachineTokens {
+        &self.machines
     }
 
     fn credentials(&self, headers: &HeaderMap) -> Credentials {
@@ -64,10 +78,13 @@ impl Access {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer") => {
                 // Constant time, so that the time to an answer tells nothing of the token.
                 match verify_slices_are_equal(token, self.token.text().as_bytes()) {
-                    Ok(()) => Credentials::Admin,
-                    Err(_) => self
-                        .user(token)
-                        .map_or(Credentials::Wrong, Credentials::User),
+                    Ok(()) => Credentials::Admin(Owner::Operator),
+                    Err(_) => match self.machines.find(token) {
+                        Some(machine) => of_machine(machine),
+                        None => self
+                            .user(token)
+                            .map_or(Credentials::Wrong, Credentials::User),
+                    },
                 }
             }
             _ => Credentials::Wrong,
@@ -81,7 +98,11 @@ impl Access {
 
     fn check_write(&self, headers: &HeaderMap, uri: &Uri) -> Result<Owner, ApiError> {
         match (self.credentials(headers), self.local_writing) {
-            (Credentials::Admin, _) => Ok(Owner::Operator),
+            (Credentials::Admin(operator), _) => Ok(operator),
+            (Credentials::Machine(machine), _) => match machine.scope {
+                Scope::Read => Err(scope_missing(&machine, "publish")),
+                Scope::Publish | Scope::Admin => Ok(Owner::Machine(machine.name)),
+            },
             (Credentials::User(user), _) => match user.public_key {
                 Some(key) => Ok(Owner::User(key)),
                 // Never as the node itself, whatever else the token says.
@@ -91,38 +112,81 @@ impl Access {
                     "the token names no public key, and owns nothing: sign in with an account that has one",
                 )),
             },
+            (Credentials::Expired(machine), _) => Err(expired(&machine)),
             (Credentials::Wrong, _) => Err(ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 "wrong-token",
-                "the token is not this node's admin token, nor a user's that is valid here: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
+                "the token is not this node's admin token, nor a user's or a machine's that is valid here: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
             )),
-            (Credentials::None, LocalWriting::NeedsToken) => Err(ApiError::new(
-                StatusCode::UNAUTHORIZED,
-                "token-missing",
-                "this needs the admin token: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
-            )),
+            (Credentials::None, LocalWriting::NeedsToken) => Err(token_missing()),
             (Credentials::None, LocalWriting::Open) => {
                 check_local(headers, uri).map(|()| Owner::Anyone)
             }
         }
     }
 
-    fn check_admin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// Which operator it is: the holder of the admin token, or of a token of that scope.
+    fn check_admin(&self, headers: &HeaderMap) -> Result<Owner, ApiError> {
         match self.credentials(headers) {
-            Credentials::Admin => Ok(()),
-            _ => Err(ApiError::new(
-                StatusCode::UNAUTHORIZED,
-                "token-missing",
-                "this needs the admin token: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
-            )),
+            Credentials::Admin(operator) => Ok(operator),
+            Credentials::Machine(machine) => Err(scope_missing(&machine, "admin")),
+            Credentials::Expired(machine) => Err(expired(&machine)),
+            _ => Err(token_missing()),
         }
+    }
+}
+
+fn token_missing() -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "token-missing",
+        "this needs the admin token: send `Authorization: Bearer <token>` with the value of OIP_GUN_ADMIN_TOKEN, or of the file admin-token in the node's data folder",
+    )
+}
+
+fn scope_missing(machine: &Machine, needed: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "scope-missing",
+        format!(
+            "this needs a token of scope {needed}, and the token {} has scope {}: make another by `oip-gun tokens create --scope {needed}`",
+            machine.name,
+            machine.scope.name()
+        ),
+    )
+}
+
+fn expired(machine: &Machine) -> ApiError {
+    ApiError::new(
+        StatusCode::UNAUTHORIZED,
+        "token-expired",
+        format!(
+            "the token {} ended at {}: revoke it and make another by `oip-gun tokens`",
+            machine.name,
+            machine.end().unwrap_or_default()
+        ),
+    )
+}
+
+fn of_machine(machine: Machine) -> Credentials {
+    if machine.is_expired(now_ms()) {
+        return Credentials::Expired(machine);
+    }
+    match machine.scope {
+        Scope::Admin => Credentials::Admin(Owner::Deputy(machine.name)),
+        Scope::Publish | Scope::Read => Credentials::Machine(machine),
     }
 }
 
 enum Credentials {
     None,
     Wrong,
-    Admin,
+    /// The operator, or the holder of a token of scope `admin`.
+    Admin(Owner),
+    /// The holder of a token of a lesser scope.
+    Machine(Machine),
+    /// The holder of a token that has ended.
+    Expired(Machine),
     User(User),
 }
 
@@ -216,9 +280,12 @@ impl FromRequestParts<ApiState> for MayOperate {
         parts: &mut Parts,
         state: &ApiState,
     ) -> Result<Self, Self::Rejection> {
+        if let Credentials::Machine(machine) = state.access.credentials(&parts.headers) {
+            return Err(scope_missing(&machine, "admin"));
+        }
         match state.access.check_write(&parts.headers, &parts.uri)? {
-            Owner::Operator | Owner::Anyone => Ok(Self),
-            Owner::User(_) => Err(ApiError::new(
+            Owner::Operator | Owner::Deputy(_) | Owner::Anyone => Ok(Self),
+            Owner::User(_) | Owner::Machine(_) => Err(ApiError::new(
                 StatusCode::FORBIDDEN,
                 "not-operator",
                 "this is for the node's operator: send the admin token",
@@ -243,16 +310,13 @@ impl FromRequestParts<ApiState> for MayChangeAccess {
                 let owner = state.access.check_write(&parts.headers, &parts.uri)?;
                 Ok(Self(owner))
             }
-            _ => state
-                .access
-                .check_admin(&parts.headers)
-                .map(|()| Self(Owner::Operator)),
+            _ => state.access.check_admin(&parts.headers).map(Self),
         }
     }
 }
 
-/// Proof that the caller holds the admin token.
-pub(super) struct IsAdmin;
+/// Proof that the caller is the operator, by the admin token or one of scope `admin`; and which.
+pub(super) struct IsAdmin(pub(super) Owner);
 
 impl FromRequestParts<ApiState> for IsAdmin {
     type Rejection = ApiError;
@@ -261,7 +325,7 @@ impl FromRequestParts<ApiState> for IsAdmin {
         parts: &mut Parts,
         state: &ApiState,
     ) -> Result<Self, Self::Rejection> {
-        state.access.check_admin(&parts.headers).map(|()| Self)
+        state.access.check_admin(&parts.headers).map(Self)
     }
 }
 
@@ -273,20 +337,30 @@ pub(super) enum Reader {
     Anonymous,
     /// A user.
     User(User),
-    /// The holder of the admin token.
-    Admin,
+    /// A machine: it reads what everyone reads.
+    Machine,
+    /// The operator, by the admin token or one of scope `admin`.
+    Admin(Owner),
 }
 
 impl Reader {
     /// What he may see.
     pub(super) async fn access(&self, state: &ApiState) -> oip_index::Access {
         match self {
-            Self::Admin => oip_index::Access::Everything,
+            Self::Admin(_) => oip_index::Access::Everything,
             Self::User(User {
                 public_key: Some(key),
                 ..
             }) => state.node.access_of(key).await,
-            Self::User(_) | Self::Anonymous => oip_index::Access::public(),
+            Self::User(_) | Self::Machine | Self::Anonymous => oip_index::Access::public(),
+        }
+    }
+
+    /// Who he is in the audit trail, where he is shown private records as the operator.
+    pub(super) fn caller(&self) -> Owner {
+        match self {
+            Self::Admin(operator) => operator.clone(),
+            Self::User(_) | Self::Machine | Self::Anonymous => Owner::Anyone,
         }
     }
 
@@ -294,7 +368,7 @@ impl Reader {
     pub(super) fn shown(&self) -> Value {
         match self {
             Self::User(user) => json!({"userId": user.id, "publicKey": user.public_key}),
-            Self::Anonymous | Self::Admin => Value::Null,
+            Self::Anonymous | Self::Machine | Self::Admin(_) => Value::Null,
         }
     }
 }
@@ -307,9 +381,10 @@ impl FromRequestParts<ApiState> for Reader {
         state: &ApiState,
     ) -> Result<Self, Self::Rejection> {
         Ok(match state.access.credentials(&parts.headers) {
-            Credentials::Admin => Self::Admin,
+            Credentials::Admin(operator) => Self::Admin(operator),
+            Credentials::Machine(_) => Self::Machine,
             Credentials::User(user) => Self::User(user),
-            Credentials::None | Credentials::Wrong => Self::Anonymous,
+            Credentials::None | Credentials::Wrong | Credentials::Expired(_) => Self::Anonymous,
         })
     }
 }

@@ -17,11 +17,11 @@ use utoipa_axum::routes;
 
 use super::error::ApiError;
 use super::routes::{
-    access, delete_record, description, explain, gun_relay, health, index, keys, metrics,
-    new_record, quarantine, record_types, records, sync,
+    access, backup, delete_record, description, explain, gun_relay, health, index, keys, legacy,
+    metrics, new_record, quarantine, record_types, records, sync, tokens,
 };
 use super::state::ApiState;
-use crate::http::{in_time, in_turn};
+use crate::http::{compressed, in_time, in_turn};
 
 /// Requests under way at a time. Each holds a task and its answer; beyond this, waiting in line
 /// would only end in time-outs, and an honest "busy" is the better answer.
@@ -59,7 +59,7 @@ impl Modify for AdminTokenScheme {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "The admin token: OIP_GUN_ADMIN_TOKEN, or the file admin-token in the data folder. Not needed by programs of the same machine while the API is bound to loopback and no token is set.",
+                "The admin token: OIP_GUN_ADMIN_TOKEN, or the file admin-token in the data folder; or a token made at /api/tokens whose scope is enough. Not needed by programs of the same machine while the API is bound to loopback and no token is set.",
             ))
             .build();
         openapi
@@ -90,6 +90,10 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(keys::keys))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::audit))
+        .routes(routes!(tokens::list))
+        .routes(routes!(tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(backup::backup))
         .routes(routes!(health::health))
         .routes(routes!(health::gun_sync))
         .routes(routes!(index::status))
@@ -99,6 +103,7 @@ fn documented() -> OpenApiRouter<ApiState> {
         .routes(routes!(description::description));
     let long = OpenApiRouter::new()
         .routes(routes!(sync::force))
+        .routes(routes!(legacy::seal))
         .routes(routes!(index::verify))
         .routes(routes!(quarantine::replay));
     timed(prompt, REQUEST_TIME_MAX).merge(timed(long, SWEEP_TIME_MAX))
@@ -124,7 +129,7 @@ pub fn router(state: ApiState) -> Router {
     let graph = state.node.guarded(graph.with_state(state.clone()));
     let (routes, _) = documented().split_for_parts();
     let turns = Arc::new(Semaphore::new(REQUESTS_MAX));
-    routes
+    let routes = routes
         .with_state(state)
         .merge(graph)
         .layer(Extension(Arc::new(openapi())))
@@ -133,7 +138,8 @@ pub fn router(state: ApiState) -> Router {
         .layer(middleware::from_fn(move |request, next| {
             let turns = Arc::clone(&turns);
             async move { in_turn(&turns, request, next, busy).await }
-        }))
+        }));
+    compressed(routes)
 }
 
 fn busy() -> Response {

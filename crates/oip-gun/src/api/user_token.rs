@@ -15,8 +15,9 @@ use serde_json::Value;
 /// Longest token that is looked at: claims with an RSA key fit.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
-/// Shortest secret: below that it can be found by trying, from one token.
-const SECRET_BYTES_MIN: usize = 16;
+/// Shortest secret that is no matter of concern: below that it can be found by trying, from one token. Deployed nodes
+/// run with shorter ones, whose tokens are to go on working: they are taken, and the operator is warned.
+pub(crate) const SECRET_BYTES_MIN: usize = 16;
 
 /// Longest key in a claim: an RSA modulus of 8,192 bits.
 const KEY_CHARS_MAX: usize = 1_400;
@@ -40,8 +41,8 @@ impl UserTokens {
     /// # Errors
     /// What is wrong with it, to follow "the secret".
     pub fn new(secret: &str) -> Result<Self, &'static str> {
-        if secret.len() < SECRET_BYTES_MIN {
-            return Err("has less than 16 characters, which can be guessed from one token");
+        if secret.is_empty() {
+            return Err("is empty");
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         Ok(Self(Arc::new(key)))
@@ -156,7 +157,15 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_is_refused() {
-        assert!(UserTokens::new("fifteen letters").is_err());
+    fn a_short_secret_of_a_deployed_node_works_and_an_empty_one_does_not() {
+        let header = json!({"alg": "HS256"});
+        let claims = json!({"userId": "u", "exp": 2_000});
+        let tokens = UserTokens::new("short").unwrap();
+        assert!(
+            tokens
+                .read_at(&token(&header, &claims, "short"), 1_000)
+                .is_some()
+        );
+        assert!(UserTokens::new("").is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use gun_net::Transport;
-use oip_node::SyncMode;
+use oip_node::{SyncMode, TrustedNode};
 use serde_json::{Map, Value, json};
 
 use super::output::{self, Output};
@@ -106,10 +106,14 @@ fn value_of(settings: &Settings, setting: Setting) -> String {
         Setting::ApiPort => settings.api_listen.port().to_string(),
         Setting::RelayBind => node.relay_listen.ip().to_string(),
         Setting::RelayPort => node.relay_listen.port().to_string(),
-        Setting::AdminToken | Setting::RelayTokens => match given {
+        secret if secret.is_secret() => match given {
             Some(_) => "(set, not shown)".to_owned(),
             None => "-".to_owned(),
         },
+        // Whoever writes user and password into it should not see them here.
+        Setting::SearchHost if given.is_some_and(|given| given.text.contains('@')) => {
+            "(set, not shown)".to_owned()
+        }
         // Their queries may hold tokens.
         Setting::Peers | Setting::ExternalPeers => match given {
             Some(given) => {
@@ -126,6 +130,7 @@ fn value_of(settings: &Settings, setting: Setting) -> String {
         Setting::PublicBytes => node.quotas.public_bytes.to_string(),
         Setting::SyncEnabled => (node.sync.mode == SyncMode::On).to_string(),
         Setting::SyncInterval => node.sync.interval_ms.to_string(),
+        Setting::IndexCommit => node.index_commit.as_millis().to_string(),
         Setting::RegistryRoot => node.registry_root.clone(),
         _ => given.map_or_else(|| "-".to_owned(), |given| given.text.clone()),
     }
@@ -138,6 +143,11 @@ pub(super) fn advice(settings: &Settings) -> Vec<String> {
     if !settings.api_listen.ip().is_loopback() && settings.admin_token.is_none() {
         advice.push(
             "the API is open to other machines and no OIP_GUN_ADMIN_TOKEN is set: writing needs the token in the file admin-token of the data folder".to_owned(),
+        );
+    }
+    if settings.has_short_jwt_secret() {
+        advice.push(
+            "JWT_SECRET has less than 16 characters: whoever has one token can find it by trying, and then act as any user; take a long random one here and on the deployed node".to_owned(),
         );
     }
     if node.peers.is_empty() {
@@ -160,6 +170,13 @@ pub(super) fn advice(settings: &Settings) -> Vec<String> {
         if peer.port() == 3005 && peer.transport() == Transport::WebSocket {
             advice.push(format!(
                 "the peer {peer} has the port of an API: give its relay, port 8765, or let the address end in /gun-relay to pull from it"
+            ));
+        }
+    }
+    for name in &node.sync.trusted {
+        if let TrustedNode::Alias { alias, pin: None } = name {
+            advice.push(format!(
+                "the trusted node {alias} is whoever is first seen under that alias: write {alias}@<first 16 digits of its id> (`oip-gun keys show` there), and it is nobody else"
             ));
         }
     }
@@ -213,6 +230,20 @@ mod tests {
                 ],
                 "only loads",
             ),
+            (
+                &[
+                    ("JWT_SECRET", "fifteen letters"),
+                    ("GUN_PEERS", "ws://r.example"),
+                ],
+                "JWT_SECRET has less than 16",
+            ),
+            (
+                &[
+                    ("GUN_SYNC_TRUSTED_NODES", "node-b"),
+                    ("GUN_PEERS", "ws://r.example"),
+                ],
+                "node-b@",
+            ),
         ] {
             let advice = advice(&settings(environment));
             assert!(
@@ -220,7 +251,10 @@ mod tests {
                 "{environment:?}: {advice:?}"
             );
         }
-        let good = [("GUN_PEERS", "ws://relay.example:8765/gun")];
+        let good = [
+            ("GUN_PEERS", "ws://relay.example:8765/gun"),
+            ("JWT_SECRET", "a secret of sixteen"),
+        ];
         assert_eq!(advice(&settings(&good)), Vec::<String>::new());
     }
 
@@ -228,11 +262,11 @@ mod tests {
     fn secrets_are_not_shown() {
         let secret = "a-very-long-secret";
         let peers = format!("ws://relay.example/gun?token={secret}");
-        let settings = settings(&[
-            ("OIP_GUN_ADMIN_TOKEN", secret),
-            ("OIP_GUN_RELAY_TOKENS", secret),
-            ("GUN_PEERS", &peers),
-        ]);
+        let mut environment = vec![("GUN_PEERS", peers.as_str())];
+        let secrets = Setting::ALL.into_iter().filter(|one| one.is_secret());
+        environment.extend(secrets.map(|one| (one.variable(), secret)));
+        assert!(environment.len() >= 7, "{environment:?}");
+        let settings = settings(&environment);
         for setting in Setting::ALL {
             let shown = value_of(&settings, setting);
             assert!(!shown.contains(secret), "{setting:?}: {shown}");

@@ -5,10 +5,13 @@ use url::Url;
 
 use super::token;
 use crate::client::{self, Client};
-use crate::settings::{Flags, Layers, Setting, token_file};
+use crate::settings::{AdminToken, Flags, Layers, Setting, token_file};
 
 /// The variable that names the node.
 const URL_VARIABLE: &str = "OIP_GUN_URL";
+
+/// The variable with a machine's own token, which goes before the operator's.
+const TOKEN_VARIABLE: &str = "OIP_GUN_TOKEN";
 
 /// Which node to talk to
 #[derive(Debug, Args)]
@@ -28,7 +31,7 @@ pub(super) struct ConnectionArgs {
 impl ConnectionArgs {
     /// The client for the node that is meant.
     ///
-    /// The token of the settings is sent to whatever node is named; the one in the data folder,
+    /// The token in `OIP_GUN_TOKEN`, else that of the settings, is sent to whatever node is named; the one in the data folder,
     /// which nobody gave on purpose, only to a node of this machine.
     pub(super) fn client(self) -> anyhow::Result<Client> {
         let variable = |name: &str| std::env::var(name).ok();
@@ -50,7 +53,14 @@ impl ConnectionArgs {
             None => format!("http://{}", layers.api_address()?),
         };
         let is_local = Url::parse(&url).is_ok_and(|url| client::is_loopback(&url));
-        let token = match layers.admin_token()? {
+        let own = variable(TOKEN_VARIABLE).filter(|token| !token.trim().is_empty());
+        let own = own.map(|token| {
+            AdminToken::new(token.trim()).map_err(|why| anyhow::anyhow!("{TOKEN_VARIABLE} {why}"))
+        });
+        let token = match own
+            .transpose()?
+            .map_or_else(|| layers.admin_token(), |own| Ok(Some(own)))?
+        {
             Some(token) => Some(token),
             None if is_local => token::read(&token_file(layers.data_dir())),
             None => None,

@@ -124,7 +124,7 @@ async fn look_at(settings: &Settings) -> Vec<Finding> {
             .map(|note| finding(State::Note, "settings", note)),
     );
     findings.extend(folder(settings.data_dir()));
-    findings.push(node(settings).await);
+    findings.extend(node(settings).await);
     for peer in &settings.node.peers {
         findings.push(reach(peer).await);
     }
@@ -173,26 +173,71 @@ fn tempfile_in(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Whether the node answers, and what it says of itself.
-async fn node(settings: &Settings) -> Finding {
+async fn node(settings: &Settings) -> Vec<Finding> {
     let address = match settings.layers.api_address() {
         Ok(address) => format!("http://{address}"),
-        Err(error) => return finding(State::Wrong, "node", error.to_string()),
+        Err(error) => return vec![finding(State::Wrong, "node", error.to_string())],
     };
     let health = match Client::new(&address, None) {
         Ok(client) => client.get::<Value>("/api/health/gun-sync", &[]).await,
         Err(error) => Err(error),
     };
-    match health {
-        Ok(health) if health["status"] == "healthy" => {
-            finding(State::Ok, address, "the node answers and is healthy")
-        }
-        Ok(health) => {
+    let health = match health {
+        Ok(health) => health,
+        Err(error) => return vec![finding(State::Note, address, error.to_string())],
+    };
+    let mut findings = match health["status"] == "healthy" {
+        true => vec![finding(
+            State::Ok,
+            address,
+            "the node answers and is healthy",
+        )],
+        false => {
             let reasons = health["reasons"].as_array().into_iter().flatten();
             let reasons: Vec<&str> = reasons.filter_map(Value::as_str).collect();
-            finding(State::Wrong, address, reasons.join("; "))
+            vec![finding(State::Wrong, address, reasons.join("; "))]
         }
-        Err(error) => finding(State::Note, address, error.to_string()),
+    };
+    findings.extend(trusted(&health));
+    findings.extend(rivals(&health));
+    findings
+}
+
+/// How the nodes that the operator trusts stand; of those that are known there is nothing to say.
+fn trusted(health: &Value) -> Vec<Finding> {
+    let standings = health["trust"].as_array().into_iter().flatten();
+    let mut findings = Vec::new();
+    for standing in standings {
+        let name = standing["name"].as_str().unwrap_or_default();
+        let what = format!("trusted {name}");
+        if standing["state"] == "waiting" {
+            let words = "no statement of it was found yet: nothing of it is taken until a peer has it; is the name right, and the node started?";
+            findings.push(finding(State::Note, &*what, words));
+        }
+        if let Some(other) = standing["claimedBy"].as_str() {
+            let words = format!(
+                "the node {other} claims this alias too, and is not trusted: if it is the one that is meant, write {name}@{}",
+                other.get(..16).unwrap_or(other)
+            );
+            findings.push(finding(State::Wrong, &*what, words));
+        }
     }
+    findings
+}
+
+/// Who claims the name of a node that private records are sealed to.
+fn rivals(health: &Value) -> Vec<Finding> {
+    let rivals = health["rivals"].as_array().into_iter().flatten();
+    rivals
+        .filter_map(|rival| {
+            let (name, holder) = (rival["name"].as_str()?, rival["nodeId"].as_str()?);
+            let words = format!(
+                "the node {} claims this name too, and is not sealed to: it stays with {holder}, which proved it first",
+                rival["claimedBy"].as_str()?
+            );
+            Some(finding(State::Note, format!("recipient {name}"), words))
+        })
+        .collect()
 }
 
 /// Whether a peer can be reached from this machine.
@@ -243,6 +288,44 @@ mod tests {
         }
         let gone = folder(&dir.path().join("gone"));
         assert_eq!(gone[0].state, State::Note);
+    }
+
+    #[test]
+    fn who_claims_the_name_of_a_recipient_is_named_with_who_has_it() {
+        let rival = json!({"name": "node-b", "nodeId": "first", "claimedBy": "second"});
+        let found = rivals(&json!({"rivals": [rival]}));
+        assert_eq!((found.len(), found[0].state), (1, State::Note));
+        for part in ["second", "stays with first"] {
+            assert!(found[0].words.contains(part), "{found:?}");
+        }
+        assert!(rivals(&json!({})).is_empty());
+    }
+
+    #[test]
+    fn a_trusted_node_is_named_while_it_is_unknown_or_its_alias_is_claimed() {
+        let standing =
+            |state: &str, by: Value| json!({"name": "b", "state": state, "claimedBy": by});
+        let other = "0123456789abcdef".repeat(2);
+        for (standing, state, part) in [
+            (
+                standing("waiting", Value::Null),
+                State::Note,
+                "no statement",
+            ),
+            (
+                standing("known", json!(other)),
+                State::Wrong,
+                "b@0123456789abcdef",
+            ),
+        ] {
+            let found = trusted(&json!({"trust": [standing]}));
+            assert!(
+                found.len() == 1 && found[0].state == state && found[0].words.contains(part),
+                "{found:?}"
+            );
+        }
+        let known = json!({"trust": [standing("known", Value::Null)]});
+        assert!(trusted(&known).is_empty());
     }
 
     #[tokio::test]

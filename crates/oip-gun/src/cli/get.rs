@@ -26,7 +26,13 @@ pub(super) struct GetArgs {
 
 pub(super) async fn run(args: GetArgs, output: Output) -> anyhow::Result<ExitCode> {
     let client = args.connection.client()?;
-    let page: Value = client.get("/api/records", &[("did", &args.did)]).await?;
+    let page: Value = client
+        .get(
+            "/api/records",
+            // The record as it was published, with nothing added.
+            &[("did", &args.did), ("hideDateReadable", "true")],
+        )
+        .await?;
     let Some(record) = page.pointer("/records/0") else {
         bail!(
             "the node at {} holds no record {}; it may be deleted, or not have arrived yet (`oip-gun sync` asks every peer now)",

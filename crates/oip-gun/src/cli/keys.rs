@@ -1,16 +1,29 @@
-//! `oip-gun keys show|rotate|export` and `oip-gun audit`.
+//! `oip-gun keys show|rotate|export|import|protect|unprotect` and `oip-gun audit`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Args, Subcommand};
+use oip_node::keyring::{KeyFiles, KeyFolder};
 use serde_json::Value;
 
 use super::connection::ConnectionArgs;
 use super::output::{self, Output};
+use crate::settings::{Flags, Layers, Setting};
 
-/// The keys of the running node
+const EXAMPLES: &str = "\
+Examples:
+  oip-gun keys show
+  oip-gun keys export /media/backup/keys          copy the key files, locked ones as they are
+  oip-gun keys import /media/backup/keys          into a data folder that has none
+  OIP_GUN_KEY_PASSPHRASE_FILE=/run/secrets/oip oip-gun keys protect
+
+import, protect and unprotect work on a data folder whose node is stopped. The passphrase is given by
+OIP_GUN_KEY_PASSPHRASE or OIP_GUN_KEY_PASSPHRASE_FILE, to these verbs and to `serve`.";
+
+/// The keys of a node
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct KeysArgs {
     #[command(subcommand)]
     verb: KeysVerb,
@@ -18,22 +31,60 @@ pub(super) struct KeysArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeysVerb {
-    /// Show the node's id and the ids of its keys
+    /// Show the running node's id and the ids of its keys
     Show(ConnectionArgs),
-    /// Replace the encryption key; what was sealed to the old one stays readable
+    /// Replace the running node's encryption key; what was sealed to the old one stays readable
     Rotate(ConnectionArgs),
     /// Copy the key files of a data folder, private parts included, to a folder of the owner alone
     Export(ExportArgs),
+    /// Take over the key files of an exported folder: identity, encryption keys, creator key
+    Import(ImportArgs),
+    /// Lock the key files with a passphrase (Argon2id)
+    Protect(FolderArgs),
+    /// Write locked key files as plain ones again
+    Unprotect(FolderArgs),
 }
 
 /// Where from and where to
 #[derive(Debug, Args)]
 struct ExportArgs {
     /// A folder that does not exist yet
-    to: std::path::PathBuf,
+    to: PathBuf,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+/// Where from and where to
+#[derive(Debug, Args)]
+struct ImportArgs {
+    /// A folder that `keys export` made, or the folder `keys` of another node
+    from: PathBuf,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+/// Whose keys
+#[derive(Debug, Args)]
+struct FolderArgs {
+    /// Settings file of the node [env: OIP_GUN_CONFIG]
+    #[arg(long, value_name = "FILE", help_heading = "Which node")]
+    config: Option<PathBuf>,
     /// Data folder of the node [env: OIP_GUN_DATA_DIR]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Which node")]
     data_dir: Option<String>,
+}
+
+impl FolderArgs {
+    fn open(self) -> anyhow::Result<KeyFolder> {
+        let data_dir = self.data_dir.map(|folder| (Setting::DataDir, folder));
+        let flags = Flags {
+            config: self.config,
+            values: data_dir.into_iter().collect(),
+        };
+        let layers = Layers::collect(flags, &|name| std::env::var(name).ok())?;
+        let passphrase = layers.key_passphrase();
+        Ok(KeyFolder::new(layers.data_dir(), passphrase.as_ref())?)
+    }
 }
 
 pub(super) async fn run(args: KeysArgs, output: Output) -> anyhow::Result<ExitCode> {
@@ -45,7 +96,31 @@ pub(super) async fn run(args: KeysArgs, output: Output) -> anyhow::Result<ExitCo
                 .post("/api/keys/rotate", &[], String::new())
                 .await?
         }
-        KeysVerb::Export(export) => return export_to(export, output),
+        KeysVerb::Export(args) => {
+            let files = args.folder.open()?.export(&args.to)?;
+            let place = args.to.display();
+            return tell(files, output, |names| {
+                format!(
+                    "copied {names} to {place}: who has them can sign as this node and open what is sealed to it"
+                )
+            });
+        }
+        KeysVerb::Import(args) => {
+            let files = args.folder.open()?.import(&args.from)?;
+            return tell(files, output, |names| format!("imported {names}"));
+        }
+        KeysVerb::Protect(folder) => {
+            let files = folder.open()?.protect()?;
+            return tell(files, output, |names| {
+                format!(
+                    "locked {names}: the node starts with the passphrase only, and without it they are lost. Copies made before, and what the disk kept of the plain files, are not locked"
+                )
+            });
+        }
+        KeysVerb::Unprotect(folder) => {
+            let files = folder.open()?.unprotect()?;
+            return tell(files, output, |names| format!("unlocked {names}"));
+        }
     };
     match output {
         Output::Json => output::json(&answer)?,
@@ -78,53 +153,29 @@ pub(super) async fn run(args: KeysArgs, output: Output) -> anyhow::Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn export_to(args: ExportArgs, output: Output) -> anyhow::Result<ExitCode> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let flags = crate::settings::Flags {
-        config: None,
-        values: args
-            .data_dir
-            .map(|folder| (crate::settings::Setting::DataDir, folder))
-            .into_iter()
-            .collect(),
-    };
-    let layers = crate::settings::Layers::collect(flags, &|name| std::env::var(name).ok())?;
-    let from = layers.data_dir().join("keys");
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&args.to)
-        .with_context(|| {
-            format!(
-                "failed to make {}: name a folder that does not exist yet",
-                args.to.display()
-            )
-        })?;
-    let mut copied = Vec::new();
-    let files = std::fs::read_dir(&from).with_context(|| {
-        format!(
-            "failed to read {}: is it a node's data folder?",
-            from.display()
-        )
-    })?;
-    for file in files {
-        let path = file?.path();
-        if let Some(name) = path
-            .file_name()
-            .filter(|_| path.extension().is_some_and(|end| end == "json"))
-        {
-            let text = std::fs::read_to_string(&path)?;
-            oip_node::keyring::write_secret(&args.to.join(name), &text)
-                .with_context(|| format!("failed to write to {}", args.to.display()))?;
-            copied.push(name.to_string_lossy().into_owned());
-        }
-    }
+/// Says what was done with key files.
+fn tell(
+    files: KeyFiles,
+    output: Output,
+    done: impl Fn(&str) -> String,
+) -> anyhow::Result<ExitCode> {
     match output {
-        Output::Json => output::json(&serde_json::json!({"copied": copied}))?,
-        Output::Text => output::line(&format!(
-            "copied {} to {}: who has them can sign as this node and open what is sealed to it",
-            copied.join(", "),
-            args.to.display()
-        ))?,
+        Output::Json => output::json(&files)?,
+        Output::Text => {
+            if !files.written.is_empty() {
+                output::line(&done(&files.written.join(", ")))?;
+            }
+            if !files.unchanged.is_empty() {
+                let names = files.unchanged.join(", ");
+                output::line(&format!("left as they were: {names}"))?;
+            }
+            if !files.unchecked.is_empty() {
+                let names = files.unchecked.join(", ");
+                output::line(&format!(
+                    "not looked into, since they are locked and no passphrase is given: {names}"
+                ))?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

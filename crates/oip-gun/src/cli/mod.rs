@@ -4,6 +4,7 @@
 //! names the cure), 2 wrong usage, 130 stopped by a second signal.
 
 mod access;
+mod backup;
 mod config;
 mod connection;
 mod delete;
@@ -17,10 +18,12 @@ mod keys;
 mod migrate;
 mod output;
 mod peers;
+mod progress;
 mod publish;
 mod quarantine;
 mod registry;
 mod reindex;
+mod restore;
 mod search;
 mod serve;
 mod status;
@@ -28,6 +31,7 @@ mod stop;
 mod sync;
 mod table;
 pub(crate) mod token;
+mod tokens;
 mod verify;
 
 #[cfg(test)]
@@ -87,10 +91,13 @@ enum Verb {
     /// Seal a private record anew for fewer readers
     Revoke(access::AccessArgs),
     Keys(keys::KeysArgs),
+    Tokens(tokens::TokensArgs),
     Audit(keys::AuditArgs),
     Verify(verify::VerifyArgs),
     Reindex(reindex::ReindexArgs),
     Quarantine(quarantine::QuarantineArgs),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
     Migrate(migrate::MigrateArgs),
     Config(config::ConfigArgs),
     Doctor(doctor::DoctorArgs),
@@ -138,10 +145,13 @@ async fn execute(verb: Verb, output: Output) -> anyhow::Result<ExitCode> {
         Verb::Share(args) => access::run(args, access::Change::Share, output).await,
         Verb::Revoke(args) => access::run(args, access::Change::Revoke, output).await,
         Verb::Keys(args) => keys::run(args, output).await,
+        Verb::Tokens(args) => tokens::run(args, output).await,
         Verb::Audit(args) => keys::audit(args, output).await,
         Verb::Verify(args) => verify::run(args, output).await,
         Verb::Reindex(args) => reindex::run(args, output).await,
         Verb::Quarantine(args) => quarantine::run(args, output).await,
+        Verb::Backup(args) => backup::run(args, output).await,
+        Verb::Restore(args) => restore::run(args, output).await,
         Verb::Migrate(args) => migrate::run(args, output).await,
         Verb::Config(args) => config::run(args, output),
         Verb::Doctor(args) => doctor::run(args, output).await,

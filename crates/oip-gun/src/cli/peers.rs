@@ -33,7 +33,12 @@ pub(super) async fn run(args: PeersArgs, output: Output) -> anyhow::Result<ExitC
     let peers = health["peers"].take();
     match output {
         Output::Json => output::json(&peers)?,
-        Output::Text => output::line(&describe(&peers))?,
+        Output::Text => {
+            output::line(&describe(&peers))?;
+            for line in claims(&health) {
+                output::line(&output::printable(&line))?;
+            }
+        }
     }
     Ok(if is_any_down(&peers) {
         ExitCode::FAILURE
@@ -89,6 +94,26 @@ fn describe(peers: &Value) -> String {
     table.text()
 }
 
+/// Nodes that claim the alias of a trusted one, or the name of one that is sealed to.
+fn claims(health: &Value) -> Vec<String> {
+    let rivals = health["rivals"].as_array().into_iter().flatten();
+    let standings = health["trust"].as_array().into_iter().flatten();
+    standings
+        .filter_map(|standing| {
+            let (name, by) = (standing["name"].as_str()?, standing["claimedBy"].as_str()?);
+            Some(format!(
+                "not trusted: the node {by} claims the alias {name} too"
+            ))
+        })
+        .chain(rivals.filter_map(|rival| {
+            let (name, by) = (rival["name"].as_str()?, rival["claimedBy"].as_str()?);
+            Some(format!(
+                "not sealed to: the node {by} claims the name {name} too"
+            ))
+        }))
+        .collect()
+}
+
 fn text(value: &Value) -> String {
     value.as_str().map_or("-".to_owned(), str::to_owned)
 }
@@ -130,5 +155,8 @@ mod tests {
             );
         }
         assert!(describe(&json!([])).contains("GUN_PEERS"));
+        let trust = json!([{"name": "b", "claimedBy": "77"}, {"name": "c", "claimedBy": null}]);
+        let told = claims(&json!({"trust": trust}));
+        assert!(told.len() == 1 && told[0].contains("77"), "{told:?}");
     }
 }

@@ -32,7 +32,11 @@ pub(super) struct ReindexArgs {
 
 pub(super) async fn run(args: ReindexArgs, output: Output) -> anyhow::Result<ExitCode> {
     let client = args.connection.client()?;
-    let finished = |status: &Value| status.get("rebuildsFinished").and_then(Value::as_u64);
+    let count = |status: &Value, member: &str| status.get(member).and_then(Value::as_u64);
+    let told = |status: &Value, member: &str| {
+        let text = status.get(member).and_then(Value::as_str)?;
+        Some(output::printable(text))
+    };
     let before: Value = client.get("/api/index", &[]).await?;
     let _: Value = client
         .post("/api/index/rebuild", &[], String::new())
@@ -47,17 +51,33 @@ pub(super) async fn run(args: ReindexArgs, output: Output) -> anyhow::Result<Exi
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "{bar:40} {pos} of {len} records, {eta} left",
     )?);
-    let mut idle = 0;
+    let (mut idle, mut waits) = (0, false);
     loop {
         tokio::time::sleep(ASK).await;
         let status: Value = client.get("/api/index", &[]).await?;
-        if finished(&status) > finished(&before) {
+        let is_more = |member: &str| count(&status, member) > count(&before, member);
+        if is_more("rebuildsFinished") {
             bar.finish_and_clear();
             match output {
                 Output::Json => output::json(&status)?,
                 Output::Text => output::line("the new index answers")?,
             }
             return Ok(ExitCode::SUCCESS);
+        }
+        if is_more("rebuildsGivenUp") {
+            bar.finish_and_clear();
+            let reason = told(&status, "rebuildGivenUp").unwrap_or_default();
+            bail!("the node made no new index, and the old one answers on: {reason}");
+        }
+        if told(&status, "rebuildWaiting").is_some() {
+            idle = 0;
+            if !waits {
+                waits = true;
+                let trouble = told(&status, "trouble").unwrap_or_default();
+                bar.println(format!(
+                    "the index does not work now, and a new one begins when it does: {trouble}"
+                ));
+            }
         }
         let number = |pointer: &str| status.pointer(pointer).and_then(Value::as_u64);
         match (number("/rebuild/done"), number("/rebuild/total")) {

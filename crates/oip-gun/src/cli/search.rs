@@ -61,9 +61,11 @@ pub(super) async fn run(args: SearchArgs, output: Output) -> anyhow::Result<Exit
         ("cursor", &args.cursor),
         ("sortBy", &args.sort),
     ];
+    let given = given.into_iter();
     let query: Vec<(&str, &str)> = given
-        .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        // Records as they were published, with nothing added.
+        .chain([("hideDateReadable", "true")])
         .collect();
     let page: Value = args
         .connection

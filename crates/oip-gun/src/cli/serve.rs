@@ -23,7 +23,7 @@ use tracing_subscriber::EnvFilter;
 use super::output::{self, Output};
 use super::stop::{StdinEnd, Stop};
 use super::token;
-use crate::api::{Access, ApiState, LocalWriting, router};
+use crate::api::{Access, ApiState, LocalWriting, MachineTokens, router};
 use crate::relay_api;
 use crate::settings::{AdminToken, Flags, Layers, Setting, Settings};
 
@@ -51,6 +51,8 @@ data folder), then the environment, then flags; the later one wins. Also known, 
   GUN_SYNC_PRIVATE_RECORDS      false: what others sealed to this node stays ciphertext [default: true]
   GUN_DECRYPT_FOREIGN_RECORDS   the same by its other name
   GUN_NODE_ENCRYPTION_KEY       the encryption key (P-256 JWK) from a secret store [default: in the data folder]
+  OIP_GUN_KEY_PASSPHRASE        what the key files are locked with (`oip-gun keys protect`) [default: not locked]
+  OIP_GUN_KEY_PASSPHRASE_FILE   a file that holds it
   JWT_SECRET                    what users' tokens are signed with [default: none, no users]
   RECORD_TYPE_INDEX_MODE        all, whitelist or blacklist
   RECORD_TYPE_INDEX_WHITELIST   types, separated by commas
@@ -157,6 +159,11 @@ pub(super) async fn run(args: ServeArgs, output: Output) -> anyhow::Result<ExitC
     let stop = Stop::listen(stdin_end)?;
     let layers = Layers::collect(args.into_flags(), &|name| std::env::var(name).ok())?;
     let settings = Settings::interpret(layers)?;
+    if settings.has_short_jwt_secret() {
+        tracing::warn!(
+            "JWT_SECRET has less than 16 characters: it can be found by trying, from one token"
+        );
+    }
     let listener = bind(settings.api_listen).await?;
     // A node that pulls from its own API would only ever find what it has.
     gun_net::address::refuse_ourselves(&settings.node.peers, &[listener.local_addr()?])?;
@@ -244,7 +251,10 @@ fn access(settings: &Settings, address: SocketAddr) -> anyhow::Result<Access> {
         }
         (None, None) => bail!("no admin token"),
     };
-    Ok(Access::new(token, local_writing).with_users(settings.users.clone()))
+    let machines = MachineTokens::open(settings.machine_tokens_file())?;
+    Ok(Access::new(token, local_writing)
+        .with_users(settings.users.clone())
+        .with_machines(machines))
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

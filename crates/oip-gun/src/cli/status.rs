@@ -84,10 +84,29 @@ fn describe(url: &str, sync: &Value, records: &Value) -> String {
         text(sync, "/quarantine"),
         text(sync, "/indexLag"),
     ));
+    if !list(sync, "/trust").is_empty() {
+        lines.push(format!("trusted  {}", trusted(sync)));
+    }
     lines.push(format!("index    {}", index(sync)));
     let mut lines: Vec<String> = lines.iter().map(|line| output::printable(line)).collect();
     lines.push(peers(sync));
     lines.join("\n")
+}
+
+/// The nodes whose records are taken, and how much of others was put aside.
+fn trusted(sync: &Value) -> String {
+    let names: Vec<String> = list(sync, "/trust")
+        .iter()
+        .map(|standing| match text(standing, "/state").as_str() {
+            "known" => text(standing, "/name"),
+            state => format!("{} ({state})", text(standing, "/name")),
+        })
+        .collect();
+    format!(
+        "{}; {} of others put aside",
+        names.join(", "),
+        text(sync, "/untrusted")
+    )
 }
 
 /// What it is, and what is being done about it.
@@ -101,6 +120,16 @@ fn index(sync: &Value) -> String {
         shown.push_str(&format!(
             ", being made anew because {reason}: {done} of {total} records"
         ));
+    } else if let Some(reason) = sync
+        .pointer("/index/rebuildWaiting")
+        .and_then(Value::as_str)
+    {
+        shown.push_str(&format!(", made anew when it works, because {reason}"));
+    } else if let Some(reason) = sync
+        .pointer("/index/rebuildGivenUp")
+        .and_then(Value::as_str)
+    {
+        shown.push_str(&format!("; the last rebuild was given up: {reason}"));
     }
     shown
 }

@@ -38,7 +38,7 @@ fn help_texts_are_the_ones_that_were_reviewed() {
 
 #[test]
 fn json_is_known_before_and_after_every_verb() {
-    let verbs: [&[&str]; 16] = [
+    let verbs: [&[&str]; 18] = [
         &["serve"],
         &["demo"],
         &["publish", "post.json"],
@@ -51,6 +51,8 @@ fn json_is_known_before_and_after_every_verb() {
         &["migrate", "radata", "folder"],
         &["migrate", "backup", "file"],
         &["migrate", "elasticsearch", "http://es:9200"],
+        &["tokens", "list"],
+        &["migrate", "legacy-private"],
         &["peers"],
         &["registry"],
         &["config", "check"],

@@ -94,6 +94,12 @@ fn describe(comparison: &Value) -> String {
             "{quarantined} refused by the index: see `oip-gun quarantine list --kind index`"
         ));
     }
+    let kept_out = text(comparison, "keptOut");
+    if !matches!(kept_out.as_str(), "" | "0") {
+        lines.push(format!(
+            "{kept_out} private records stay out of the index: `oip-gun status` tells why"
+        ));
+    }
     lines.push(match total {
         0 => "store and index hold the same".to_owned(),
         _ => format!("{total} records differ: `oip-gun reindex` makes the index anew"),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::compare::first_difference;
+use super::outsider::{self, Outsider};
 use super::processes::NodeProcess;
 use super::records::Shipped;
 use crate::client::{Client, ClientError};
@@ -54,13 +55,16 @@ pub(super) struct Journey {
     pub(super) records: Vec<Row>,
     pub(super) edit: Row,
     pub(super) delete: Row,
+    /// What a node makes of a private record that is not for it.
+    pub(super) outsider: Option<Outsider>,
 }
 
-/// Sends `records` from `a` to `b`.
+/// Sends `records` from `a` to `b`; `c` hears of them too, and is named by none.
 pub(super) async fn travel(
     records: &[Shipped],
     a: &NodeProcess,
     b: &NodeProcess,
+    c: &NodeProcess,
 ) -> anyhow::Result<Journey> {
     let keys: Value = b.client.get("/api/keys", &[]).await?;
     let reader = keys["nodeId"].as_str().context("B tells no id")?;
@@ -72,13 +76,15 @@ pub(super) async fn travel(
     let edited = edited_version(records)?;
     let edit = row(&edited, publish_and_find(&edited, a, b).await);
     let deleted = find(records, DELETED)?;
-    let (a, b) = (&a.client, &b.client);
-    let delete = row(deleted, delete_and_miss(deleted, &rows, a, b).await);
-    Ok(Journey {
+    let gone = delete_and_miss(deleted, &rows, &a.client, &b.client).await;
+    let mut journey = Journey {
         records: rows,
         edit,
-        delete,
-    })
+        delete: row(deleted, gone),
+        outsider: None,
+    };
+    journey.outsider = Some(outsider::look(records, &journey, b, c).await?);
+    Ok(journey)
 }
 
 fn row(record: &Shipped, outcome: anyhow::Result<Outcome>) -> Row {
@@ -91,7 +97,7 @@ fn row(record: &Shipped, outcome: anyhow::Result<Outcome>) -> Row {
     }
 }
 
-fn find<'a>(records: &'a [Shipped], file: &str) -> anyhow::Result<&'a Shipped> {
+pub(super) fn find<'a>(records: &'a [Shipped], file: &str) -> anyhow::Result<&'a Shipped> {
     records
         .iter()
         .find(|record| record.file == file)
@@ -162,7 +168,11 @@ async fn publish_and_find(
         let page: Value = b
             .get(
                 "/api/records",
-                &[("search", name), ("recordType", &record.record_type)],
+                &[
+                    ("search", name),
+                    ("recordType", &record.record_type),
+                    ("hideDateReadable", "true"),
+                ],
             )
             .await?;
         let data = data_of(&page, &did).cloned();
@@ -229,7 +239,7 @@ async fn delete_and_miss(
 }
 
 /// Looks until there is something to see.
-async fn wait_for<T>(
+pub(super) async fn wait_for<T>(
     what: &str,
     look: impl AsyncFn() -> Result<Option<T>, ClientError>,
 ) -> anyhow::Result<T> {
@@ -246,7 +256,7 @@ async fn wait_for<T>(
 }
 
 /// The data of the record `did` on a page of records.
-fn data_of<'a>(page: &'a Value, did: &str) -> Option<&'a Value> {
+pub(super) fn data_of<'a>(page: &'a Value, did: &str) -> Option<&'a Value> {
     page.get("records")?
         .as_array()?
         .iter()

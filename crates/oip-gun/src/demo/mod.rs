@@ -1,12 +1,15 @@
-//! Two real nodes on loopback, with and without a gun.js relay between them: every record that
+//! Real nodes on loopback, with and without a gun.js relay between them: every record that
 //! ships with the project is published on A and awaited on B, one is edited, one deleted.
 //!
+//! A third node, which no private record names, shows what it makes of one.
+//!
 //! `processes` starts and ends the processes, `journey` does the work and keeps the times,
-//! `compare` holds what arrived against what was submitted, `report` shows it. Nothing
+//! `compare` holds what arrived against what was submitted, `outsider` asks the third node, `report` shows it. Nothing
 //! outlives the demo: each process ends with the pipe to it, each folder is temporary.
 
 mod compare;
 mod journey;
+mod outsider;
 mod processes;
 mod records;
 mod report;
@@ -47,7 +50,8 @@ async fn direct(records: &[records::Shipped]) -> anyhow::Result<journey::Journey
     let folder = TempDir::new()?;
     let a = NodeProcess::start("a", folder.path(), None).await?;
     let b = NodeProcess::start("b", folder.path(), Some(a.relay())).await?;
-    journey::travel(records, &a, &b).await
+    let c = NodeProcess::start("c", folder.path(), Some(a.relay())).await?;
+    journey::travel(records, &a, &b, &c).await
 }
 
 async fn relayed(
@@ -58,5 +62,6 @@ async fn relayed(
     let relay = GunRelay::start(interop, folder.path()).await?;
     let a = NodeProcess::start("a", folder.path(), Some(relay.url())).await?;
     let b = NodeProcess::start("b", folder.path(), Some(relay.url())).await?;
-    journey::travel(records, &a, &b).await
+    let c = NodeProcess::start("c", folder.path(), Some(relay.url())).await?;
+    journey::travel(records, &a, &b, &c).await
 }

@@ -28,6 +28,8 @@ pub(super) struct NodeProcess {
     pub(super) client: Client,
     /// Somebody without one.
     pub(super) anyone: Client,
+    /// What anybody gets of its graph over HTTP, at the relay port.
+    pub(super) relay_http: Client,
     relay: String,
     _process: Child,
 }
@@ -61,7 +63,9 @@ impl NodeProcess {
                 .with_context(|| format!("the ready line has no {name}: {ready}"))
         };
         let token = token::read(&token_file(&folder.join("data")));
+        let relay_http = text("relay")?.replacen("ws://", "http://", 1);
         Ok(Self {
+            relay_http: Client::new(relay_http.trim_end_matches("/gun"), None)?,
             client: Client::new(text("api")?, token)?,
             anyone: Client::new(text("api")?, None)?,
             relay: text("relay")?.to_owned(),

@@ -3,7 +3,11 @@
 use serde::Serialize;
 
 use super::journey::{Journey, Outcome, Row};
+use super::outsider::Outsider;
 use crate::cli::Table;
+
+/// So much of each part of a DID is shown: what people call their records is shorter.
+const PART_CHARS: usize = 24;
 
 /// Everything the demo saw.
 #[derive(Debug, Default, Serialize)]
@@ -52,11 +56,13 @@ impl SetUp {
 
     fn all_is_well(&self) -> bool {
         match &self.result {
-            SetUpResult::Journey(journey) => journey
-                .records
-                .iter()
-                .chain([&journey.edit, &journey.delete])
-                .all(Row::is_well),
+            SetUpResult::Journey(journey) => {
+                let mut rows = journey.records.iter();
+                rows.all(Row::is_well)
+                    && journey.edit.is_well()
+                    && journey.delete.is_well()
+                    && journey.outsider.as_ref().is_some_and(Outsider::is_well)
+            }
             SetUpResult::Skipped(_) => true,
             SetUpResult::Failed(_) => false,
         }
@@ -134,10 +140,9 @@ fn table(journey: &Journey) -> String {
                 difference,
                 sealed,
             } => (
-                if *sealed {
-                    format!("{did} (sealed)")
-                } else {
-                    did.clone()
+                match *sealed {
+                    true => format!("{} (sealed)", shortened(did)),
+                    false => shortened(did),
                 },
                 format!("{searchable_after_ms:.1} ms"),
                 match difference {
@@ -155,13 +160,45 @@ fn table(journey: &Journey) -> String {
             equal,
         ]);
     }
+    let outsider = journey.outsider.as_ref().map(told).unwrap_or_default();
     format!(
-        "{}\n\nedit of {}: {}\ndelete of {}: {}",
+        "{}\n\nedit of {}: {}\ndelete of {}: {}\n\n{outsider}",
         table.text(),
         journey.edit.record,
         step(&journey.edit),
         journey.delete.record,
         step(&journey.delete)
+    )
+}
+
+/// A DID with its long parts cut: the nodes are gone when it is read, and `--json` has it whole.
+fn shortened(did: &str) -> String {
+    let parts = did
+        .split(':')
+        .map(|part| match part.char_indices().nth(PART_CHARS) {
+            Some((end, _)) => format!("{}…", &part[..end]),
+            None => part.to_owned(),
+        });
+    parts.collect::<Vec<_>>().join(":")
+}
+
+fn told(outsider: &Outsider) -> String {
+    let Outsider { record, bytes, .. } = outsider;
+    let on_b = match &outsider.name_on_b {
+        Some(name) => format!("found, {name:?}"),
+        None => "NOT found".to_owned(),
+    };
+    let on_c = match outsider.found_on_c {
+        0 => "nothing found".to_owned(),
+        found => format!("{found} FOUND"),
+    };
+    let inside = match &outsider.leaked {
+        None => "no word of it".to_owned(),
+        Some(word) => format!("THE WORDS {word:?}"),
+    };
+    format!(
+        "{record} is for B, not for C, which holds it too:\n  B, with its token   {on_b}\n  C, with its token   {on_c}\n  C's relay, /get     {{\"encrypted\":\"{}… ({bytes} bytes, {} keys open it, {inside})",
+        outsider.ciphertext, outsider.recipients
     )
 }
 

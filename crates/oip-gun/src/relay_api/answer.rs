@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::try_unfold;
-use oip_node::relay::{ListError, MediaError, NestedError, Parts, PutError};
+use oip_node::relay::{GetError, ListError, MediaError, NestedError, Parts, PutError};
 use serde_json::{Value, json};
 
 use crate::http::{BodyError, MIB};
@@ -192,10 +192,20 @@ impl From<MediaError> for Refusal {
     }
 }
 
+impl From<GetError> for Refusal {
+    fn from(error: GetError) -> Self {
+        match error {
+            GetError::Coming => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            other => Self::failed("read what is stored", &other),
+        }
+    }
+}
+
 impl From<ListError> for Refusal {
     fn from(error: ListError) -> Self {
         match error {
             ListError::TooMany => Self::bad_request(error.to_string()),
+            ListError::Quota => Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
             ListError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
             other => Self::failed("list the records", &other),
         }

@@ -21,7 +21,7 @@ pub(crate) async fn node_answer(relay: &Relay, soul: &Soul, view: View, form: Fo
     match relay.get(soul, view).await {
         Ok(Some(node)) => form.parts("{\"success\":true,\"data\":", node, "}").await,
         Ok(None) => form.refusal(&Refusal::not_found()),
-        Err(error) => form.refusal(&Refusal::failed("read what is stored", &error)),
+        Err(error) => form.refusal(&error.into()),
     }
 }
 

@@ -7,15 +7,20 @@ use axum::response::Response;
 use oip_node::relay::{LIST_MAX, LIST_OFFSET_MAX, Listing};
 
 use super::answer::{Form, Refusal};
+use super::caller::Caller;
 use super::router::{RelayApi, parameter};
 
 /// What the deployed relay shows where nothing is said.
 const LIMIT_DEFAULT: usize = 50;
 
-pub(super) async fn route(State(api): State<RelayApi>, RawQuery(query): RawQuery) -> Response {
+pub(super) async fn route(
+    State(api): State<RelayApi>,
+    from: Caller,
+    RawQuery(query): RawQuery,
+) -> Response {
     let listed = async {
         let listing = listing(query.as_deref())?;
-        Ok::<_, Refusal>(api.relay.list(listing).await?)
+        Ok::<_, Refusal>(api.relay.list(listing, from.0).await?)
     };
     match listed.await {
         Ok(records) => {

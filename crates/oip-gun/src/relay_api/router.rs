@@ -17,7 +17,7 @@ use url::form_urlencoded;
 
 use super::answer::{BODIES_BYTES_MAX, BODY_BYTES_MAX, Form, Refusal, no_such_route};
 use super::{get as get_node, list, media, peers, put as put_node};
-use crate::http::{Bodies, in_time, in_turn};
+use crate::http::{Bodies, compressed, in_time, in_turn};
 
 /// Requests under way at a time, up to the heads of their answers.
 const REQUESTS_MAX: usize = 1_024;
@@ -36,7 +36,7 @@ pub(super) struct RelayApi {
 /// The HTTP routes of the relay port beside `/gun`, and the answer to everything else there.
 pub fn router(relay: Relay) -> axum::Router {
     let turns = Arc::new(Semaphore::new(REQUESTS_MAX));
-    axum::Router::new()
+    let routes = axum::Router::new()
         .route("/put", post(put_node::route))
         .route("/get", get(get_node::route))
         .route("/list", get(list::route))
@@ -59,7 +59,8 @@ pub fn router(relay: Relay) -> axum::Router {
         .with_state(RelayApi {
             relay,
             bodies: Bodies::new(BODY_BYTES_MAX, BODIES_BYTES_MAX),
-        })
+        });
+    compressed(routes)
 }
 
 /// Lets pages of every site read the answers, and answers the questions of their browsers.

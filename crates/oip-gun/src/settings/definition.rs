@@ -22,6 +22,8 @@ pub enum Setting {
     RelayAdmission,
     /// Tokens of which peers need one to connect; anybody may if there is none.
     RelayTokens,
+    /// Addresses from which deletion marks that are put over HTTP count.
+    DeletesFrom,
     /// Bytes that one address may bring in a day; 0 is no bound.
     PeerBytes,
     /// New souls that one address may bring in a day; 0 is no bound.
@@ -42,6 +44,8 @@ pub enum Setting {
     SyncInterval,
     /// What unsigned and badly signed records meet.
     SyncSignatures,
+    /// Whose records are taken; everybody's if nobody is named.
+    TrustedNodes,
     /// Root of the registry on the graph.
     RegistryRoot,
     /// Alias written into registry entries in place of the derived node id.
@@ -56,6 +60,12 @@ pub enum Setting {
     DecryptForeign,
     /// The encryption key, from a secret store.
     EncryptionKey,
+    /// The passphrase that the key files are locked with.
+    KeyPassphrase,
+    /// A file that holds that passphrase.
+    KeyPassphraseFile,
+    /// File of keys of the old schemes that can't be had from the records.
+    LegacyKeysFile,
     /// The secret that users' tokens are signed with.
     JwtSecret,
     /// Arweave wallet (JWK) to sign records with.
@@ -64,6 +74,8 @@ pub enum Setting {
     TemplatesDir,
     /// Which index answers queries.
     IndexBackend,
+    /// Whether the index holds what lies in clear of records that can't be opened.
+    SealedMetadata,
     /// Address of the Elasticsearch or OpenSearch server.
     SearchHost,
     /// User at that server.
@@ -78,6 +90,8 @@ pub enum Setting {
     SearchIndex,
     /// Whether private records may go to any server.
     SearchPrivate,
+    /// Milliseconds between commits of the index while more keeps coming.
+    IndexCommit,
     /// Which record types are synced and indexed.
     TypeMode,
     /// The types of mode `whitelist`.
@@ -88,7 +102,7 @@ pub enum Setting {
 
 impl Setting {
     /// Every setting.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 47] = [
         Self::DataDir,
         Self::ApiBind,
         Self::ApiPort,
@@ -98,6 +112,7 @@ impl Setting {
         Self::RelayPort,
         Self::RelayAdmission,
         Self::RelayTokens,
+        Self::DeletesFrom,
         Self::PeerBytes,
         Self::PeerSouls,
         Self::AuthorBytes,
@@ -108,6 +123,7 @@ impl Setting {
         Self::SyncEnabled,
         Self::SyncInterval,
         Self::SyncSignatures,
+        Self::TrustedNodes,
         Self::RegistryRoot,
         Self::NodeIdOverride,
         Self::DefaultPrivacy,
@@ -115,10 +131,14 @@ impl Setting {
         Self::SyncPrivate,
         Self::DecryptForeign,
         Self::EncryptionKey,
+        Self::KeyPassphrase,
+        Self::KeyPassphraseFile,
+        Self::LegacyKeysFile,
         Self::JwtSecret,
         Self::WalletFile,
         Self::TemplatesDir,
         Self::IndexBackend,
+        Self::SealedMetadata,
         Self::SearchHost,
         Self::SearchUser,
         Self::SearchPassword,
@@ -126,6 +146,7 @@ impl Setting {
         Self::SearchCaFile,
         Self::SearchIndex,
         Self::SearchPrivate,
+        Self::IndexCommit,
         Self::TypeMode,
         Self::TypeWhitelist,
         Self::TypeBlacklist,
@@ -144,6 +165,7 @@ impl Setting {
             Self::RelayPort => "relay.port",
             Self::RelayAdmission => "relay.admission",
             Self::RelayTokens => "relay.tokens",
+            Self::DeletesFrom => "relay.deletes_from",
             Self::PeerBytes => "relay.peer_bytes_per_day",
             Self::PeerSouls => "relay.peer_souls_per_day",
             Self::AuthorBytes => "relay.author_bytes",
@@ -154,6 +176,7 @@ impl Setting {
             Self::SyncEnabled => "sync.enabled",
             Self::SyncInterval => "sync.interval_ms",
             Self::SyncSignatures => "sync.signatures",
+            Self::TrustedNodes => "sync.trusted_nodes",
             Self::RegistryRoot => "registry.root",
             Self::NodeIdOverride => "registry.node_id",
             Self::DefaultPrivacy => "records.default_privacy",
@@ -161,10 +184,14 @@ impl Setting {
             Self::SyncPrivate => "private.sync",
             Self::DecryptForeign => "private.decrypt_foreign",
             Self::EncryptionKey => "private.encryption_key",
+            Self::KeyPassphrase => "private.key_passphrase",
+            Self::KeyPassphraseFile => "private.key_passphrase_file",
+            Self::LegacyKeysFile => "private.legacy_keys_file",
             Self::JwtSecret => "api.jwt_secret",
             Self::WalletFile => "records.wallet_file",
             Self::TemplatesDir => "index.templates_dir",
             Self::IndexBackend => "index.backend",
+            Self::SealedMetadata => "index.sealed_metadata",
             Self::SearchHost => "index.elasticsearch_host",
             Self::SearchUser => "index.elasticsearch_user",
             Self::SearchPassword => "index.elasticsearch_password",
@@ -172,6 +199,7 @@ impl Setting {
             Self::SearchCaFile => "index.elasticsearch_ca_file",
             Self::SearchIndex => "index.elasticsearch_index",
             Self::SearchPrivate => "index.elasticsearch_private",
+            Self::IndexCommit => "index.commit_ms",
             Self::TypeMode => "records.index_mode",
             Self::TypeWhitelist => "records.index_whitelist",
             Self::TypeBlacklist => "records.index_blacklist",
@@ -191,6 +219,7 @@ impl Setting {
             Self::RelayPort => "GUN_RELAY_PORT",
             Self::RelayAdmission => "OIP_GUN_RELAY_ADMISSION",
             Self::RelayTokens => "OIP_GUN_RELAY_TOKENS",
+            Self::DeletesFrom => "OIP_GUN_RELAY_DELETES_FROM",
             Self::PeerBytes => "OIP_GUN_RELAY_PEER_BYTES",
             Self::PeerSouls => "OIP_GUN_RELAY_PEER_SOULS",
             Self::AuthorBytes => "OIP_GUN_RELAY_AUTHOR_BYTES",
@@ -201,6 +230,7 @@ impl Setting {
             Self::SyncEnabled => "GUN_SYNC_ENABLED",
             Self::SyncInterval => "GUN_SYNC_INTERVAL",
             Self::SyncSignatures => "GUN_SYNC_SIGNATURES",
+            Self::TrustedNodes => "GUN_SYNC_TRUSTED_NODES",
             Self::RegistryRoot => "GUN_REGISTRY_ROOT",
             Self::NodeIdOverride => "GUN_NODE_ID_OVERRIDE",
             Self::DefaultPrivacy => "GUN_DEFAULT_PRIVACY",
@@ -208,10 +238,14 @@ impl Setting {
             Self::SyncPrivate => "GUN_SYNC_PRIVATE_RECORDS",
             Self::DecryptForeign => "GUN_DECRYPT_FOREIGN_RECORDS",
             Self::EncryptionKey => "GUN_NODE_ENCRYPTION_KEY",
+            Self::KeyPassphrase => "OIP_GUN_KEY_PASSPHRASE",
+            Self::KeyPassphraseFile => "OIP_GUN_KEY_PASSPHRASE_FILE",
+            Self::LegacyKeysFile => "OIP_LEGACY_KEYS_FILE",
             Self::JwtSecret => "JWT_SECRET",
             Self::WalletFile => "WALLET_FILE",
             Self::TemplatesDir => "OIP_TEMPLATES_DIR",
             Self::IndexBackend => "OIP_INDEX",
+            Self::SealedMetadata => "OIP_INDEX_SEALED_METADATA",
             Self::SearchHost => "ELASTICSEARCHHOST",
             Self::SearchUser => "ELASTICCLIENTUSERNAME",
             Self::SearchPassword => "ELASTICCLIENTPASSWORD",
@@ -219,10 +253,26 @@ impl Setting {
             Self::SearchCaFile => "OIP_ELASTICSEARCH_CA_FILE",
             Self::SearchIndex => "OIP_ELASTICSEARCH_INDEX",
             Self::SearchPrivate => "OIP_ELASTICSEARCH_PRIVATE",
+            Self::IndexCommit => "OIP_INDEX_COMMIT_MS",
             Self::TypeMode => "RECORD_TYPE_INDEX_MODE",
             Self::TypeWhitelist => "RECORD_TYPE_INDEX_WHITELIST",
             Self::TypeBlacklist => "RECORD_TYPE_INDEX_BLACKLIST",
         }
+    }
+
+    /// Whether its value must not be shown: not by a verb, not in a message, not in a log.
+    #[must_use]
+    pub fn is_secret(self) -> bool {
+        matches!(
+            self,
+            Self::AdminToken
+                | Self::RelayTokens
+                | Self::SearchPassword
+                | Self::SearchApiKey
+                | Self::EncryptionKey
+                | Self::KeyPassphrase
+                | Self::JwtSecret
+        )
     }
 
     /// The flag of `serve`, where there is one. Tokens have none: command lines can be
@@ -246,20 +296,26 @@ impl Setting {
             Self::AdminToken
             | Self::GunRelayOff
             | Self::RelayTokens
+            | Self::DeletesFrom
             | Self::PeerBytes
             | Self::PeerSouls
             | Self::AuthorBytes
             | Self::AuthorSouls
             | Self::PublicBytes
             | Self::ExternalPeers
+            | Self::TrustedNodes
             | Self::DefaultPrivacy
             | Self::EnableEncryption
             | Self::SyncPrivate
             | Self::DecryptForeign
             | Self::EncryptionKey
+            | Self::KeyPassphrase
+            | Self::KeyPassphraseFile
+            | Self::LegacyKeysFile
             | Self::JwtSecret
             | Self::TemplatesDir
             | Self::IndexBackend
+            | Self::SealedMetadata
             | Self::SearchHost
             | Self::SearchUser
             | Self::SearchPassword
@@ -267,6 +323,7 @@ impl Setting {
             | Self::SearchCaFile
             | Self::SearchIndex
             | Self::SearchPrivate
+            | Self::IndexCommit
             | Self::TypeMode
             | Self::TypeWhitelist
             | Self::TypeBlacklist => None,

@@ -76,13 +76,9 @@ pub enum SettingsError {
 
 fn shown(setting: Setting, text: &str) -> String {
     match setting {
-        Setting::AdminToken
-        | Setting::RelayTokens
-        | Setting::SearchHost
-        | Setting::SearchPassword
-        | Setting::SearchApiKey
-        | Setting::EncryptionKey
-        | Setting::JwtSecret => " (not shown)".to_owned(),
+        secret if secret.is_secret() => " (not shown)".to_owned(),
+        // May hold a password.
+        Setting::SearchHost => " (not shown)".to_owned(),
         // May hold a password; the fault itself shows the address, but for that case.
         Setting::Peers | Setting::ExternalPeers => String::new(),
         _ => format!(" {text:?}"),

@@ -4,18 +4,20 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gun_net::PeerAddress;
 use oip_index::elastic::{Credentials, ElasticSettings, PrivateDocuments};
 use oip_node::config::{
-    Admission, ForeignSealed, IndexBackend, NodeConfig, PeerToken, PrivacyDefault, PrivateConfig,
-    RELAY_PORT, RelayQuotas, Sealing, Secret, SyncConfig, SyncMode, TypeFilter,
+    AddressRange, Admission, ForeignSealed, IndexBackend, KeyPassphrase, LegacyKeys, NodeConfig,
+    PeerToken, PrivacyDefault, PrivateConfig, RANGES_MAX, RELAY_PORT, RelayQuotas, SealedMetadata,
+    Sealing, Secret, SyncConfig, SyncMode, TRUSTED_MAX, TrustedNode, TypeFilter,
 };
 use oip_record::SignaturePolicy;
 
 use super::layers::relative_to_file;
 use super::{Given, Layers, Origin, Setting, SettingsError};
-use crate::api::{GunRelay, UserTokens};
+use crate::api::{GunRelay, SECRET_BYTES_MIN, UserTokens};
 
 /// Port of the HTTP API of every deployed node (`PORT`).
 const API_PORT: u16 = 3005;
@@ -24,6 +26,8 @@ const API_PORT: u16 = 3005;
 const SWEEP_INTERVAL_MS_MIN: u64 = 100;
 /// Above this, what a lost push held back would stay unseen for more than a day.
 const SWEEP_INTERVAL_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// Whoever publishes looks for it within this time.
+const COMMIT_PAUSE_MS_MAX: u64 = 10_000;
 /// Registry root and node id stand in every registry soul, and souls are bounded.
 const NAME_BYTES_MAX: usize = 128;
 /// Where deployed nodes find their search server, in their compose network.
@@ -109,7 +113,7 @@ impl Settings {
         let mut node = NodeConfig::new(layers.data_dir().to_owned());
         node.relay_listen = relay_listen;
         node.peers = reader.peers()?;
-        node.sync = reader.sync()?;
+        node.sync = reader.sync(&node.peers)?;
         node.types = reader.types()?;
         if let Some(admission) = reader.read(Setting::RelayAdmission, admission)? {
             node.admission = admission;
@@ -117,14 +121,21 @@ impl Settings {
         node.relay_tokens = reader
             .read(Setting::RelayTokens, peer_tokens)?
             .unwrap_or_default();
+        node.deletes_from = reader
+            .read(Setting::DeletesFrom, address_ranges)?
+            .unwrap_or_default();
         node.quotas = reader.quotas()?;
         if let Some(root) = reader.read(Setting::RegistryRoot, registry_root)? {
             node.registry_root = root;
         }
         node.node_id_override = reader.read(Setting::NodeIdOverride, node_id)?;
         node.wallet_file = layers.get(Setting::WalletFile).map(relative_to_file);
+        node.key_passphrase = layers.key_passphrase();
         node.templates_dir = layers.get(Setting::TemplatesDir).map(relative_to_file);
         node.index = reader.index_backend()?;
+        if let Some(pause) = reader.read(Setting::IndexCommit, commit_pause)? {
+            node.index_commit = pause;
+        }
         if let Some(privacy) = reader.read(Setting::DefaultPrivacy, privacy)? {
             node.privacy_default = privacy;
         }
@@ -148,10 +159,23 @@ impl Settings {
         &self.node.data_dir
     }
 
+    /// Whether users' tokens are signed with a secret so short that it can be found by trying.
+    #[must_use]
+    pub fn has_short_jwt_secret(&self) -> bool {
+        let given = self.layers.get(Setting::JwtSecret);
+        given.is_some_and(|given| given.text.trim().len() < SECRET_BYTES_MIN)
+    }
+
     /// The file that holds the admin token when none is set.
     #[must_use]
     pub fn token_file(&self) -> PathBuf {
         token_file(self.data_dir())
+    }
+
+    /// The file that holds hashes of machines' tokens.
+    #[must_use]
+    pub fn machine_tokens_file(&self) -> PathBuf {
+        self.data_dir().join("tokens.json")
     }
 }
 
@@ -299,10 +323,20 @@ impl Reader<'_> {
         private.encryption_key = self.read(Setting::EncryptionKey, |text| {
             Ok(Secret::new(text.to_owned()))
         })?;
+        if let Some(given) = self.0.get(Setting::LegacyKeysFile) {
+            let path = relative_to_file(given);
+            if let Some(keys) = self.read(Setting::LegacyKeysFile, |_| LegacyKeys::read(&path))? {
+                private.legacy = keys;
+            }
+        }
+        if let Some(indexed) = self.read(Setting::SealedMetadata, switch)? {
+            private.sealed_metadata =
+                indexed.choose(SealedMetadata::Indexed, SealedMetadata::LeftOut);
+        }
         Ok(private)
     }
 
-    fn sync(&self) -> Result<SyncConfig, SettingsError> {
+    fn sync(&self, peers: &[PeerAddress]) -> Result<SyncConfig, SettingsError> {
         let mut sync = SyncConfig::default();
         if let Some(enabled) = self.read(Setting::SyncEnabled, switch)? {
             sync.mode = enabled.choose(SyncMode::On, SyncMode::Off);
@@ -312,6 +346,12 @@ impl Reader<'_> {
         }
         if let Some(signatures) = self.read(Setting::SyncSignatures, signatures)? {
             sync.signatures = signatures;
+        }
+        let pulled_from = |address: &PeerAddress| peers.contains(address);
+        if let Some(trusted) = self.read(Setting::TrustedNodes, |text| {
+            trusted_nodes(text, pulled_from)
+        })? {
+            sync.trusted = trusted;
         }
         Ok(sync)
     }
@@ -376,6 +416,14 @@ fn switch(text: &str) -> Result<Switch, String> {
     }
 }
 
+fn address_ranges(text: &str) -> Result<Vec<AddressRange>, String> {
+    let ranges: Vec<&str> = text.split(',').map(str::trim).collect();
+    if ranges.len() > RANGES_MAX {
+        return Err(format!("has more than {RANGES_MAX} ranges; join them"));
+    }
+    ranges.into_iter().map(AddressRange::parse).collect()
+}
+
 fn privacy(text: &str) -> Result<PrivacyDefault, String> {
     switch(text).map(|private| private.choose(PrivacyDefault::Private, PrivacyDefault::Public))
 }
@@ -414,6 +462,18 @@ fn whole_number(text: &str) -> Result<u64, String> {
         .map_err(|_| "is not a whole number; 0 means no bound".to_owned())
 }
 
+fn commit_pause(text: &str) -> Result<Duration, String> {
+    let pause_ms = text
+        .parse()
+        .map_err(|_| "is not a whole number of milliseconds, such as 20".to_owned())?;
+    if pause_ms > COMMIT_PAUSE_MS_MAX {
+        return Err(format!(
+            "is over {COMMIT_PAUSE_MS_MAX} ms; new records would be found too late (20 is usual)"
+        ));
+    }
+    Ok(Duration::from_millis(pause_ms))
+}
+
 fn sweep_interval(text: &str) -> Result<u64, String> {
     let interval_ms: u64 = text
         .parse()
@@ -441,6 +501,30 @@ fn signatures(text: &str) -> Result<SignaturePolicy, String> {
                 .to_owned(),
         ),
     }
+}
+
+fn trusted_nodes(
+    text: &str,
+    pulled_from: impl Fn(&PeerAddress) -> bool,
+) -> Result<Vec<TrustedNode>, String> {
+    let names = text.split(',').map(str::trim);
+    let mut trusted = Vec::new();
+    for name in names.filter(|name| !name.is_empty()) {
+        let node = TrustedNode::parse(name).map_err(|why| format!("holds {name}, which {why}"))?;
+        if let TrustedNode::Peer { peer, .. } = &node
+            && !pulled_from(peer)
+        {
+            return Err(format!(
+                "trusts what is pulled from {peer}, which is no peer; name it in {} too",
+                Setting::Peers.variable()
+            ));
+        }
+        trusted.push(node);
+    }
+    if trusted.len() > TRUSTED_MAX {
+        return Err(format!("names more than {TRUSTED_MAX} nodes"));
+    }
+    Ok(trusted)
 }
 
 fn type_list(text: &str) -> Result<BTreeSet<String>, String> {
@@ -522,6 +606,18 @@ impl Layers {
     pub fn admin_token(&self) -> Result<Option<AdminToken>, SettingsError> {
         Reader(self).read(Setting::AdminToken, |text| {
             AdminToken::new(text).map_err(str::to_owned)
+        })
+    }
+
+    /// Whence the passphrase of the key files comes; one that is given itself goes before a file of it.
+    #[must_use]
+    pub fn key_passphrase(&self) -> Option<KeyPassphrase> {
+        // As it is: blanks at its ends belong to it.
+        let given = self.get(Setting::KeyPassphrase);
+        let given = given.map(|given| KeyPassphrase::Given(Secret::new(given.text.clone())));
+        given.or_else(|| {
+            let file = self.get(Setting::KeyPassphraseFile).map(relative_to_file);
+            file.map(KeyPassphrase::File)
         })
     }
 

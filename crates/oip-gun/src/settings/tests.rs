@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use oip_node::config::{
-    Admission, ForeignSealed, PrivacyDefault, RelayQuotas, Sealing, SyncMode, TypeFilter,
+    Admission, ForeignSealed, KeyPassphrase, PrivacyDefault, RelayQuotas, SealedMetadata, Sealing,
+    SyncMode, TypeFilter,
 };
 use oip_record::SignaturePolicy;
 
@@ -59,6 +60,13 @@ impl Given {
         fs::create_dir_all(self.path("data")).unwrap();
         fs::write(self.path("data/oip-gun.toml"), text).unwrap();
         self
+    }
+
+    /// A file that only this user may read.
+    fn secret(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     fn layers(&self) -> Result<Layers, SettingsError> {
@@ -166,17 +174,19 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         port = "8766"
         admission = "open"
         tokens = ["token-of-one-peer", "token-of-another"]
+        deletes_from = ["172.18.0.5", "10.0.0.0/8"]
         peer_bytes_per_day = 1
         peer_souls_per_day = 2
         author_bytes = 3
         author_souls = 4
         public_bytes = 5
-        peers = ["wss://relay.example/gun", "http://other.example:8765"]
+        peers = ["wss://relay.example/gun", "http://other.example:8765/gun-relay"]
         external_peers = "ws://third.example/gun"
         [sync]
         enabled = false
         interval_ms = 5000
         signatures = "require"
+        trusted_nodes = ["node-b", "old@http://other.example:8765/gun-relay"]
         [registry]
         root = "test:registry"
         node_id = "harbour"
@@ -191,15 +201,20 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         sync = true
         decrypt_foreign = false
         encryption_key = "of a secret store"
+        key_passphrase = "of many words"
+        key_passphrase_file = "passphrase"
+        legacy_keys_file = "legacy.json"
         [index]
         templates_dir = "templates"
         backend = "elasticsearch"
+        sealed_metadata = true
         elasticsearch_host = "https://search.example:9200"
         elasticsearch_user = "oip"
         elasticsearch_password = "secret"
         elasticsearch_api_key = "a2V5"
         elasticsearch_ca_file = "/etc/ca.pem"
         elasticsearch_index = "mine"
+        commit_ms = 50
         elasticsearch_private = "allow"
     "#;
     let mut from_file = Given::new().file(file);
@@ -208,6 +223,7 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         let mut given = Given::new();
         let folder = given.folder.path().to_owned();
         let wallet = folder.join("wallet.json").display().to_string();
+        let legacy = folder.join("legacy.json").display().to_string();
         let templates = folder.join("templates").display().to_string();
         for (name, value) in [
             (
@@ -222,6 +238,7 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
             ("GUN_RELAY_PORT", "8766"),
             ("OIP_GUN_RELAY_ADMISSION", "open"),
             ("OIP_GUN_RELAY_TOKENS", "token-of-one-peer,token-of-another"),
+            ("OIP_GUN_RELAY_DELETES_FROM", "172.18.0.5, 10.0.0.0/8"),
             ("OIP_GUN_RELAY_PEER_BYTES", "1"),
             ("OIP_GUN_RELAY_PEER_SOULS", "2"),
             ("OIP_GUN_RELAY_AUTHOR_BYTES", "3"),
@@ -229,12 +246,16 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
             ("OIP_GUN_RELAY_PUBLIC_BYTES", "5"),
             (
                 "GUN_PEERS",
-                "wss://relay.example/gun, http://other.example:8765",
+                "wss://relay.example/gun, http://other.example:8765/gun-relay",
             ),
             ("GUN_EXTERNAL_PEERS", "ws://third.example/gun"),
             ("GUN_SYNC_ENABLED", "0"),
             ("GUN_SYNC_INTERVAL", "5000"),
             ("GUN_SYNC_SIGNATURES", "require"),
+            (
+                "GUN_SYNC_TRUSTED_NODES",
+                "node-b, old@http://other.example:8765/gun-relay",
+            ),
             ("GUN_REGISTRY_ROOT", "test:registry"),
             ("GUN_NODE_ID_OVERRIDE", "harbour"),
             ("GUN_DEFAULT_PRIVACY", "TRUE"),
@@ -242,6 +263,10 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
             ("GUN_SYNC_PRIVATE_RECORDS", "true"),
             ("GUN_DECRYPT_FOREIGN_RECORDS", "false"),
             ("GUN_NODE_ENCRYPTION_KEY", "of a secret store"),
+            ("OIP_GUN_KEY_PASSPHRASE", "of many words"),
+            ("OIP_GUN_KEY_PASSPHRASE_FILE", "passphrase"),
+            ("OIP_LEGACY_KEYS_FILE", &legacy),
+            ("OIP_INDEX_SEALED_METADATA", "true"),
             ("JWT_SECRET", "a secret of sixteen"),
             ("WALLET_FILE", &wallet),
             ("OIP_TEMPLATES_DIR", &templates),
@@ -253,6 +278,7 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
             ("OIP_ELASTICSEARCH_CA_FILE", "/etc/ca.pem"),
             ("OIP_ELASTICSEARCH_INDEX", "mine"),
             ("OIP_ELASTICSEARCH_PRIVATE", "allow"),
+            ("OIP_INDEX_COMMIT_MS", "50"),
             ("RECORD_TYPE_INDEX_MODE", "whitelist"),
             ("RECORD_TYPE_INDEX_WHITELIST", "post, recipe"),
             ("RECORD_TYPE_INDEX_BLACKLIST", "video"),
@@ -262,6 +288,10 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         given
     };
     for given in [from_file, from_environment] {
+        given.secret(
+            "legacy.json",
+            r#"{"users": [{"publicKey": "02", "salt": "00"}]}"#,
+        );
         let settings = given.settings().unwrap();
         for setting in Setting::ALL {
             assert!(settings.layers.is_given(setting), "{setting:?}");
@@ -274,6 +304,7 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         assert_eq!(settings.gun_relay, GunRelay::Off);
         assert_eq!(node.admission, Admission::Open);
         assert_eq!(node.relay_tokens.len(), 2);
+        assert_eq!(node.deletes_from.len(), 2);
         let quotas = RelayQuotas {
             peer_bytes_per_day: 1,
             peer_souls_per_day: 2,
@@ -285,12 +316,24 @@ fn every_setting_is_taken_from_the_file_and_from_the_environment() {
         assert_eq!(node.peers.len(), 3, "{:?}", node.peers);
         assert_eq!(node.private.sealing, Sealing::Off);
         assert_eq!(node.private.foreign, ForeignSealed::Keep);
+        assert_eq!(node.private.sealed_metadata, SealedMetadata::Indexed);
+        assert_eq!(node.private.legacy.users.len(), 1);
         let key = node.private.encryption_key.as_ref().unwrap();
         assert_eq!(key.reveal(), "of a secret store");
+        let Some(KeyPassphrase::Given(passphrase)) = &node.key_passphrase else {
+            panic!("the passphrase was given, and goes before its file")
+        };
+        assert_eq!(passphrase.reveal(), "of many words");
         assert!(settings.users.is_some());
         assert_eq!(node.sync.mode, SyncMode::Off);
+        assert_eq!(node.index_commit.as_millis(), 50);
         assert_eq!(node.sync.interval_ms, 5_000);
         assert_eq!(node.sync.signatures, SignaturePolicy::Require);
+        let trusted: Vec<String> = node.sync.trusted.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            trusted,
+            ["node-b", "old@http://other.example:8765/gun-relay"]
+        );
         assert_eq!(node.registry_root, "test:registry");
         let oip_node::config::IndexBackend::Elastic(index) = &node.index else {
             panic!("elasticsearch was asked for")
@@ -385,6 +428,16 @@ fn a_value_that_is_not_taken_is_refused_with_place_and_cure() {
             Setting::SyncSignatures,
             "always",
             "sync.signatures \"always\" (GUN_SYNC_SIGNATURES in the environment) is not a signature policy; give require (unsigned records wait in quarantine), prefer (they are taken and marked) or off (closed networks)",
+        ),
+        (
+            Setting::TrustedNodes,
+            "node-b,old@http://other.example:3005/gun-relay",
+            "sync.trusted_nodes \"node-b,old@http://other.example:3005/gun-relay\" (GUN_SYNC_TRUSTED_NODES in the environment) trusts what is pulled from http://other.example:3005/gun-relay, which is no peer; name it in GUN_PEERS too",
+        ),
+        (
+            Setting::TrustedNodes,
+            "did:gun:0123456789ab:us",
+            "sync.trusted_nodes \"did:gun:0123456789ab:us\" (GUN_SYNC_TRUSTED_NODES in the environment) holds did:gun:0123456789ab:us, which names nobody; give a node id (32 hex digits), an alias, alias@<first 16 digits of the id>, a creator's did:arweave:… or did:key:…, a public key, or id@<address of a peer that is pulled from>",
         ),
         (
             Setting::RegistryRoot,

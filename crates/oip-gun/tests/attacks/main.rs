@@ -117,6 +117,7 @@ attacks! {
     names_of_built_in_members => BuiltInNames;
     compressed_frames => CompressedFrames;
     requests_that_never_end => SlowRequests;
+    frames_that_never_end => UnfinishedFrames;
     subscriptions_without_end => Subscriptions;
     scans_of_everything => Scans;
     a_reader_who_never_reads => NeverReads;

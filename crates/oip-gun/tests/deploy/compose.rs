@@ -32,6 +32,17 @@ pub(crate) fn read() -> Value {
     compose
 }
 
+/// The compose snippets of a document, as it has them between fences.
+pub(crate) fn snippets(document: &str) -> Vec<Value> {
+    let fenced = document.split("```yaml\n").skip(1);
+    fenced
+        .map(|rest| {
+            let (snippet, _) = rest.split_once("```").unwrap();
+            serde_yaml_ng::from_str(snippet).unwrap()
+        })
+        .collect()
+}
+
 /// The services with their environment.
 pub(crate) fn services() -> Vec<Service> {
     let compose = read();

@@ -56,6 +56,90 @@ fn what_the_compose_file_names_is_there() {
 }
 
 #[test]
+fn the_compose_snippets_for_moving_over_are_whole_and_keep_the_import() {
+    let schema = serde_json::from_str(&file("testdata/compose.schema.json")).unwrap();
+    let snippets = compose::snippets(&file("docs/moving-over.md"));
+    assert_eq!(snippets.len(), 1);
+    for snippet in snippets {
+        assert_eq!(compose::faults(&snippet, &schema), Vec::<String>::new());
+        let service = &snippet["services"]["gun-relay"];
+        let mounts: Vec<Vec<&str>> = service["volumes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|volume| volume.as_str().unwrap().split(':').collect())
+            .collect();
+        for mount in &mounts {
+            let is_named = !mount[0].starts_with('.');
+            let is_declared = snippet["volumes"].get(mount[0]).is_some();
+            assert_eq!(is_named, is_declared, "{mount:?}");
+        }
+        // What is imported lies where the image keeps its data, and the wallet where the node looks for it.
+        let data = compose::image_environment()
+            .into_iter()
+            .find(|(name, _)| name == "OIP_GUN_DATA_DIR")
+            .unwrap()
+            .1;
+        let holds = |mount: &&Vec<&str>| data.starts_with(mount[1]) && !mount.contains(&"ro");
+        assert!(mounts.iter().any(|mount| holds(&mount)), "{mounts:?}");
+        let wallet = service["environment"]["WALLET_FILE"].as_str().unwrap();
+        assert!(mounts.iter().any(|mount| mount[1] == wallet), "{wallet}");
+        for network in service["networks"].as_array().unwrap() {
+            assert!(snippet["networks"].get(network.as_str().unwrap()).is_some());
+        }
+        // Both ports are reached from outside.
+        let ports = service["ports"].to_string();
+        assert!(
+            ports.contains(":8765\"") && ports.contains(":3005\""),
+            "{ports}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_commands_for_moving_over_are_ones_that_the_program_knows() {
+    let text = file("docs/moving-over.md");
+    let mut kinds = Vec::new();
+    for line in text.lines().map(str::trim) {
+        let given = line
+            .strip_prefix("docker compose run ")
+            .and_then(|rest| rest.split_once(" gun-relay "))
+            .or_else(|| line.split_once("docker compose exec gun-relay oip-gun "));
+        let Some((before, arguments)) = given.filter(|(_, rest)| !rest.starts_with('-')) else {
+            continue;
+        };
+        if before.contains("--rm") {
+            // One that is made for the command alone, and starts nothing else.
+            assert!(before.contains("--no-deps"), "{line}");
+        }
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        // A word that is not known is found before the help is given.
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_oip-gun"))
+            .args(&arguments)
+            .arg("--help")
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{line}: {output:?}");
+        if arguments[0] == "migrate" {
+            kinds.push(arguments[1]);
+        }
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(
+        kinds,
+        [
+            "backup",
+            "elasticsearch",
+            "legacy-private",
+            "radata",
+            "templates"
+        ]
+    );
+}
+
+#[test]
 fn the_image_is_built_in_stages_and_runs_without_root() {
     let text = file("deploy/Dockerfile");
     let stages = text
@@ -159,7 +243,7 @@ async fn the_services_run_with_the_same_commands_and_environment_without_contain
     let did = published["did"].as_str().unwrap();
     wait_until(PATIENCE, "the record on node-b", || async {
         let page = b
-            .get(&format!("/api/records?did={did}"))
+            .get(&format!("/api/records?hideDateReadable=true&did={did}"))
             .await
             .unwrap()
             .body;

@@ -101,7 +101,10 @@ async fn the_largest_records_arrive_by_push_and_by_fetch() {
 async fn is_held(node: &testkit::NodeProcess, record: &Published) {
     testkit::wait_until(ARRIVAL, &format!("{} is held", record.did), || async {
         let answer = node
-            .get(&format!("/api/records?did={}", record.did))
+            .get(&format!(
+                "/api/records?hideDateReadable=true&did={}",
+                record.did
+            ))
             .await
             .map_err(|e| e.to_string())?;
         if answer.body["records"][0]["data"] == record.data {

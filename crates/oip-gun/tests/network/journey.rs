@@ -98,7 +98,9 @@ pub(crate) async fn publish_all(node: &NodeProcess, fixtures: &[Fixture]) -> Vec
 pub(crate) async fn searched(node: &NodeProcess, did: &str, record_type: &str) -> Option<Value> {
     let mut page = 1;
     loop {
-        let path = format!("/api/records?recordType={record_type}&limit=100&page={page}");
+        let path = format!(
+            "/api/records?recordType={record_type}&hideDateReadable=true&limit=100&page={page}"
+        );
         let answer = node.get(&path).await.ok()?;
         let records = answer.body["records"].as_array()?;
         if let Some(found) = records.iter().find(|record| record["oip"]["did"] == did) {
@@ -131,7 +133,10 @@ pub(crate) async fn arrives(node: &NodeProcess, record: &Published) -> Value {
 pub(crate) async fn is_gone(node: &NodeProcess, record: &Published) {
     wait_until(ARRIVAL, &format!("{} is gone", record.did), || async {
         let held = node
-            .get(&format!("/api/records?did={}", record.did))
+            .get(&format!(
+                "/api/records?hideDateReadable=true&did={}",
+                record.did
+            ))
             .await
             .map_err(|e| e.to_string())?;
         match (

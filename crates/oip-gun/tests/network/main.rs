@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
+mod backup;
 mod browser;
 mod crash;
 mod deployed;

@@ -1,6 +1,9 @@
 //! Every way in which two nodes may be joined, with what may happen to the joints.
 
-use testkit::{GunRelay, Interop, RelayOptions, interop, wait_until};
+use std::time::Duration;
+
+use serde_json::json;
+use testkit::{GunRelay, Interop, RawGun, RelayOptions, interop, raw, wait_until};
 
 use crate::journey::{
     ARRIVAL, all_arrive_once, edit_and_delete_arrive, health, node, public_records, publish_all,
@@ -146,4 +149,36 @@ async fn acknowledged(node: &testkit::NodeProcess) {
         },
     )
     .await;
+}
+
+#[tokio::test]
+async fn what_a_client_follows_arrives_from_a_relay_behind_and_after_its_restart() {
+    const SOUL: &str = "0123456789ab:followed";
+    let Some(interop) = interop() else { return };
+    let mut relay = relay(&interop, Vec::new()).await;
+    let node = node("a", &relay.url()).await;
+    let mut client = RawGun::connect(node.relay()).await.unwrap();
+    let value = |text: &str, at_ms: u64| raw::node(SOUL, &[("data", json!(text))], at_ms);
+    // It is here from the beginning, so that no miss asks for it.
+    client.put(value("first", 1_000), ARRIVAL).await.unwrap();
+    client.get(SOUL, ARRIVAL).await.unwrap();
+    for (number, text) in ["second", "third"].into_iter().enumerate() {
+        // The relay knows whom to push to once it was asked: until then the change is repeated under new times.
+        let mut at_ms = 2_000 + 1_000_000 * number as u64;
+        let heard = loop {
+            at_ms += 1;
+            let mut writer = RawGun::connect(&relay.url()).await.unwrap();
+            writer.put(value(text, at_ms), ARRIVAL).await.unwrap();
+            let pushed = client.find(Duration::from_secs(1), |message| {
+                message["put"][SOUL]["data"] == *text
+            });
+            if let Ok(message) = pushed.await {
+                break message;
+            }
+            assert!(at_ms % 1_000 < 60, "{text} did not arrive within a minute");
+        };
+        assert!(heard["@"].is_null(), "{heard}");
+        relay.kill9().await.unwrap();
+        relay.restart().await.unwrap();
+    }
 }

@@ -4,5 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
+mod actors;
+mod gone;
 mod journey;
 mod needles;
+mod scanner;
+mod unpacked;
+mod verbs;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails to unwrap has failed")]
 
 mod bodies;
+mod compression;
 mod large;
 mod live;
 mod publisher;

@@ -1,8 +1,15 @@
 //! Deployed nodes that pull from this one over `/gun-relay`.
 
-use serde_json::json;
+use std::sync::Arc;
 
-use crate::support::{Relay, answer, options};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use testkit::{raw, wait_until};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{PATIENCE, Relay, answer, options};
 
 #[tokio::test]
 async fn nested_records_come_inline_to_those_who_pull_and_as_they_lie_to_others() {
@@ -80,8 +87,40 @@ async fn an_index_names_to_those_who_pull_only_what_they_will_get() {
         relay.pulled(index).await,
         Some(json!({"0123456789ab:here": link("0123456789ab:here")}))
     );
-    let whole = relay.node_at(index).await.unwrap();
-    assert_eq!(whole.as_object().unwrap().len(), 2);
+    // A relay gives what it has, the entry that leads nowhere last.
+    let text = relay.http.get(relay.url(&format!("/get?soul={index}")));
+    let text = text.send().await.unwrap().text().await.unwrap();
+    let places = ["0123456789ab:here", "0123456789ab:gone"].map(|soul| text.find(soul));
+    assert!(places[0].is_some() && places[0] < places[1], "{text}");
+}
+
+#[tokio::test]
+async fn a_deployed_node_behind_this_relay_gets_all_records_though_one_entry_leads_nowhere() {
+    let relay = Relay::open("relay").await;
+    let index = "oip:registry:index:post";
+    let entry = |soul: &str| json!({"soul": soul, "nodeId": "n", "timestamp": 1});
+    // It comes first.
+    relay
+        .put(
+            index,
+            json!({"0123456789ab:0-gone": entry("0123456789ab:0-gone")}),
+        )
+        .await;
+    for number in 1..=10 {
+        let soul = format!("0123456789ab:r{number}");
+        let record = json!({
+            "data": "{\"basic\":{\"name\":\"x\"}}",
+            "oip": "{\"ver\":\"0.8.0\",\"recordType\":\"post\",\"creator\":{\"didAddress\":\"d\",\"publicKey\":\"PK\"}}",
+        });
+        relay.put(&soul, record).await;
+        relay.put(index, json!({soul.clone(): entry(&soul)})).await;
+    }
+    let base = relay.url("/get").trim_end_matches("/get").to_owned();
+    let mut syncer = testkit::Syncer::new(testkit::deployed::Source::Http(base));
+    let report = syncer.cycle().await;
+    // It gives up at the entry that leads nowhere, which comes last.
+    let given_up = vec!["post".to_owned()];
+    assert_eq!((report.indexed, report.given_up), (10, given_up));
 }
 
 #[tokio::test]
@@ -165,4 +204,60 @@ async fn what_is_not_held_is_asked_of_the_peers_that_were_dialled() {
         (&status["peerCount"], &status["acceptedCount"]),
         (&json!(0), &json!(1))
     );
+}
+
+/// A relay that is dialled, asked for one node, and gives the rest of it when told to.
+async fn hesitant_relay(listener: TcpListener, soul: &'static str, go_on: Arc<Notify>) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+    let part = |id: &str, to: &str, key: &str| json!({"#": id, "@": to, "put": raw::node(soul, &[(key, json!(1))], 1)});
+    while let Some(Ok(Message::Text(text))) = socket.next().await {
+        let heard: Value = serde_json::from_str(&text).unwrap();
+        if heard["get"]["#"] != soul {
+            continue;
+        }
+        let asked = heard["#"].as_str().unwrap();
+        let mut first = part("first0000", asked, "a");
+        first["%"] = json!("next00000");
+        socket.send(Message::text(first.to_string())).await.unwrap();
+        go_on.notified().await;
+        let last = part("next00000", asked, "b").to_string();
+        socket.send(Message::text(last)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_comes_in_pieces_is_shown_when_it_is_whole() {
+    const SOUL: &str = "0123456789ab:pieces";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = format!("ws://{}/gun", listener.local_addr().unwrap());
+    let go_on = Arc::new(Notify::new());
+    let other = tokio::spawn(hesitant_relay(listener, SOUL, Arc::clone(&go_on)));
+    let relay = Relay::start(options("relay").env("GUN_PEERS", peer)).await;
+    let path = format!("/get?soul={SOUL}");
+    // Nothing is known of the node until the link is up.
+    let early = wait_until(PATIENCE, "the first part", || async {
+        match relay.get(&path).await {
+            answer if answer.status == 503 => Ok(answer),
+            answer => Err(format!("{answer:?}")),
+        }
+    })
+    .await;
+    let told = early.body["error"].as_str().unwrap();
+    assert!(told.contains("ask again"), "{told}");
+    assert_eq!(
+        relay.get(&path).await.status,
+        503,
+        "not the part as the whole"
+    );
+    go_on.notify_one();
+    let whole = wait_until(PATIENCE, "the rest", || async {
+        match relay.get(&path).await {
+            answer if answer.status == 200 => Ok(answer),
+            answer => Err(format!("{answer:?}")),
+        }
+    })
+    .await;
+    assert_eq!(whole.body["data"], json!({"a": 1, "b": 1}));
+    other.abort();
 }

@@ -4,9 +4,9 @@
 //! it is down. Whatever is found out about it is forgotten after a failure and found out again.
 
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ use crate::condition::Condition;
 use crate::error::IndexError;
 use crate::field::FieldPath;
 use crate::index::{
-    Applied, Holding, Index, IndexOp, IndexStatus, Page, Readers, Rebuild, RefusalReason, Refused,
-    Version,
+    Applied, Holding, Index, IndexOp, IndexStatus, KeepRefused, Page, Readers, Rebuild,
+    RefusalReason, Refused,
 };
 use crate::query::{Access, Direction, Position, Query, SortKey};
 use crate::templates::Templates;
@@ -24,6 +24,7 @@ use crate::templates::Templates;
 use super::bulk::{self, Item, Pace, Target};
 use super::envelope::{self, Layout};
 use super::error::{ElasticError, failed};
+use super::freshness::Freshness;
 use super::generations::{Generation, Place, id};
 use super::hits;
 use super::mapping;
@@ -31,15 +32,16 @@ use super::rebuild::ElasticRebuild;
 use super::server::{Patience, Request, Server};
 use super::settings::ElasticSettings;
 use super::shape::{Shapes, shaped};
+use super::standing::Standing;
 use super::translate::Speaker;
 use super::version;
-
-/// Time between two refreshes that we ask for: each makes a part of the index that has to be merged.
-const REFRESH_PAUSE: Duration = Duration::from_millis(50);
 
 /// Operations of a batch up to which it is refreshed at once: records as they come. What is more is
 /// a backlog, which is refreshed when somebody looks, and by the index's own interval.
 const FRESH_OPS_MAX: usize = 200;
+
+/// Operations worth a thread of their own: some milliseconds of work.
+const MAKER_OPS_MIN: usize = 100;
 
 /// The deepest hit that indexes of other programs give by its number.
 const GUESSED_WINDOW: usize = 10_000;
@@ -64,17 +66,21 @@ pub(super) struct Inner {
     flavour: Mutex<Option<String>>,
     pace: Mutex<Pace>,
     freshness: Freshness,
-    trouble: Mutex<Option<String>>,
+    standing: Standing,
     /// Private documents that the server is not to have.
     kept_out: AtomicU64,
+    /// The mapping of an index that another program made, when it was last looked at.
+    seen_mapping: Mutex<String>,
 }
 
-/// What was written and what of it can be found.
-#[derive(Default)]
-struct Freshness {
-    written: AtomicU64,
-    /// How much of `written` the refreshes so far cover, and when the last one began.
-    refreshed: Mutex<(u64, Option<Instant>)>,
+/// What a request to the index in force is for: how long it is tried, and what its failure says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Somebody waits for the answer, for [`ElasticSettings::search_max`].
+    Search,
+    /// The node's own.
+    Read,
+    Write,
 }
 
 impl ElasticIndex {
@@ -95,15 +101,16 @@ impl ElasticIndex {
                 flavour: Mutex::default(),
                 pace: Mutex::default(),
                 freshness: Freshness::default(),
-                trouble: Mutex::default(),
+                standing: Standing::default(),
                 kept_out: AtomicU64::new(0),
+                seen_mapping: Mutex::default(),
             }),
         })
     }
 }
 
 /// Threads of ours don't panic while they hold these locks; what they guard is whole at any time.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -151,40 +158,63 @@ impl Inner {
     }
 
     /// Notes how an operation went, for status, and forgets what a failure puts in doubt.
-    fn noted<T>(&self, outcome: Result<T, ElasticError>) -> Result<T, ElasticError> {
-        match &outcome {
-            Ok(_) => *locked(&self.trouble) = None,
-            Err(error) => {
-                *locked(&self.trouble) = Some(format!("failed to {}", error.told()));
-                *locked(&self.present) = None;
-            }
+    fn noted<T>(
+        &self,
+        purpose: Purpose,
+        outcome: Result<T, ElasticError>,
+    ) -> Result<T, ElasticError> {
+        match purpose {
+            Purpose::Write => self.standing.wrote(&outcome),
+            Purpose::Read | Purpose::Search => self.standing.read(&outcome),
+        }
+        if outcome
+            .as_ref()
+            .is_err_and(|error| purpose == Purpose::Write || !error.is_the_callers())
+        {
+            self.forget();
         }
         outcome
     }
 
     /// Runs an operation on the index in force, once more where that is gone meanwhile.
-    fn on_present<T, F>(&self, patience: Patience, operation: F) -> Result<T, ElasticError>
+    fn on_present<T, F>(&self, purpose: Purpose, operation: F) -> Result<T, ElasticError>
     where
         F: AsyncFn(&Generation) -> Result<T, ElasticError>,
     {
+        let patience = match purpose {
+            Purpose::Search | Purpose::Read => Patience::SEARCH,
+            Purpose::Write => self.patience(),
+        };
         let once = async || {
             let present = self.present(patience).await?;
             operation(&present).await
         };
+        let bounded = async || match purpose {
+            Purpose::Search => {
+                let max = self.settings.search_max;
+                let slow = |_| ElasticError::Slow {
+                    what: "search",
+                    seconds: max.as_secs(),
+                };
+                tokio::time::timeout(max, once())
+                    .await
+                    .unwrap_or_else(|elapsed| Err(slow(elapsed)))
+            }
+            Purpose::Read | Purpose::Write => once().await,
+        };
         self.server.wait(async {
-            match self.noted(once().await) {
-                Err(ElasticError::Lost { .. }) => self.noted(once().await),
+            match self.noted(purpose, bounded().await) {
+                Err(ElasticError::Lost { .. }) => self.noted(purpose, bounded().await),
                 outcome => outcome,
             }
         })
     }
 
-    /// Writes a batch and then the position.
+    /// Writes a batch; the position is moved once its refusals are kept.
     pub(super) async fn write(
         &self,
         generation: &Generation,
         batch: &[IndexOp],
-        cursor: u64,
     ) -> Result<Applied, ElasticError> {
         let mut refused = Vec::new();
         let items = self.items(generation.layout, batch, &mut refused);
@@ -200,9 +230,6 @@ impl Inner {
                 .into_iter()
                 .map(|(at, reason)| (at, RefusalReason::Backend(reason))),
         );
-        self.place()
-            .set_position(generation, cursor, self.patience())
-            .await?;
         refused.sort_by_key(|(at, _)| *at);
         let named = |(at, reason): (usize, RefusalReason)| {
             let did = batch.get(at)?.did().to_owned();
@@ -221,9 +248,28 @@ impl Inner {
         batch: &[IndexOp],
         refused: &mut Vec<(usize, RefusalReason)>,
     ) -> Vec<Item> {
+        // The server waits meanwhile, so all processors make lines.
+        let makers = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let part = batch.len().div_ceil(makers).max(MAKER_OPS_MIN);
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let lines = |ops: &[IndexOp]| -> Vec<_> {
+                ops.iter().map(|op| self.lines(layout, op)).collect()
+            };
+            let (first, rest) = batch.split_at(part.min(batch.len()));
+            let others: Vec<_> = rest
+                .chunks(part)
+                .map(|ops| scope.spawn(move || lines(ops)))
+                .collect();
+            let mut made = lines(first);
+            for other in others {
+                let made_there = other.join();
+                made.extend(made_there.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            made
+        });
         let mut last: HashMap<&str, Item> = HashMap::with_capacity(batch.len());
-        for (at, op) in batch.iter().enumerate() {
-            match self.lines(layout, op) {
+        for (at, (op, lines)) in batch.iter().zip(made).enumerate() {
+            match lines {
                 Ok(lines) => {
                     last.insert(op.did(), Item { at, lines });
                 }
@@ -235,7 +281,7 @@ impl Inner {
         items
     }
 
-    fn lines(&self, layout: Layout, op: &IndexOp) -> Result<Arc<[u8]>, RefusalReason> {
+    fn lines(&self, layout: Layout, op: &IndexOp) -> Result<Vec<u8>, RefusalReason> {
         let whole = op.admitted()?;
         let owner = &self.settings.owner;
         let (version, body) = match op {
@@ -263,16 +309,25 @@ impl Inner {
             IndexOp::Upsert { did, envelope, .. } => {
                 self.kept_out.fetch_add(1, Ordering::Relaxed);
                 let version = &envelope.version;
-                (version, tombstone(owner, did, version))
+                let ours = envelope::of_kept_out(owner, did, version);
+                (version, json!({envelope::MEMBER: ours}))
             }
-            IndexOp::Delete { did, version } => (version, tombstone(owner, did, version)),
+            IndexOp::Delete { did, version } => {
+                let ours = envelope::of_tombstone(owner, did, version);
+                (version, json!({envelope::MEMBER: ours}))
+            }
         };
         let action = json!({"index": {
             "_id": id(op.did()),
             "version": version::number(version),
             "version_type": "external_gte",
         }});
-        Ok(format!("{action}\n{body}\n").into_bytes().into())
+        let mut lines = Vec::new();
+        for line in [action, body] {
+            serde_json::to_writer(&mut lines, &line).expect("a value is written to memory");
+            lines.push(b'\n');
+        }
+        Ok(lines)
     }
 
     fn may_go(&self, readers: &Readers) -> bool {
@@ -285,31 +340,8 @@ impl Inner {
         generation: &Generation,
         patience: Patience,
     ) -> Result<(), ElasticError> {
-        let wanted = self.freshness.written.load(Ordering::Acquire);
-        loop {
-            let since = {
-                let mut refreshed = locked(&self.freshness.refreshed);
-                if refreshed.0 >= wanted {
-                    return Ok(());
-                }
-                match refreshed.1.map(|at| at.elapsed()) {
-                    Some(since) if since < REFRESH_PAUSE => Some(since),
-                    _ => {
-                        refreshed.1 = Some(Instant::now());
-                        None
-                    }
-                }
-            };
-            if let Some(since) = since {
-                tokio::time::sleep(REFRESH_PAUSE.saturating_sub(since)).await;
-                continue;
-            }
-            // What is written while the refresh runs may or may not be in it.
-            let covers = self.freshness.written.load(Ordering::Acquire);
-            self.place().refresh(&generation.name, patience).await?;
-            let mut refreshed = locked(&self.freshness.refreshed);
-            refreshed.0 = refreshed.0.max(covers);
-        }
+        let place = self.place();
+        self.freshness.freshen(place, generation, patience).await
     }
 
     async fn ask(
@@ -394,7 +426,7 @@ impl Inner {
     /// Runs a search on what is in force, everything that was written included.
     fn searched(&self, query: &Query) -> Result<Value, IndexError> {
         // The inner result is the query's fault, the outer one the server's.
-        let found = self.on_present(Patience::SEARCH, async |present| {
+        let found = self.on_present(Purpose::Search, async |present| {
             self.freshen(present, Patience::SEARCH).await?;
             match self.find(present, query).await {
                 Err(IndexError::Backend { source, action }) => {
@@ -410,33 +442,51 @@ impl Inner {
     }
 }
 
-fn tombstone(owner: &str, did: &str, version: &Version) -> Value {
-    json!({envelope::MEMBER: envelope::of_tombstone(owner, did, version)})
-}
-
 impl Index for ElasticIndex {
     /// The batch is not one step on a server: a failure may leave a part of it there, which is
     /// written again with the rest.
-    fn apply(&self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
+    fn apply_keeping(
+        &self,
+        batch: &[IndexOp],
+        cursor: u64,
+        keep: KeepRefused<'_>,
+    ) -> Result<Applied, IndexError> {
         let inner = &self.inner;
+        let patience = inner.patience();
         let outcome = inner.server.wait(async {
-            let present = inner.present(inner.patience()).await?;
-            let applied = inner.write(&present, batch, cursor).await?;
-            inner.freshness.written.fetch_add(1, Ordering::AcqRel);
-            if batch.len() <= FRESH_OPS_MAX {
-                inner.freshen(&present, inner.patience()).await?;
-            }
-            Ok(applied)
+            let present = inner.present(patience).await?;
+            let applied = inner.write(&present, batch).await?;
+            Ok((present, applied))
         });
-        inner.noted(outcome).map_err(failed("write a batch"))
+        let (present, applied) = inner
+            .noted(Purpose::Write, outcome)
+            .map_err(failed("write a batch"))?;
+        applied.keep_refused(keep)?;
+        let outcome = inner.server.wait(async {
+            let place = inner.place();
+            place.set_position(&present, cursor, patience).await?;
+            inner.freshness.wrote();
+            if batch.len() <= FRESH_OPS_MAX {
+                inner.freshen(&present, patience).await?;
+            }
+            Ok(())
+        });
+        inner
+            .noted(Purpose::Write, outcome)
+            .map_err(failed("write the position"))?;
+        Ok(applied)
     }
 
     fn cursor(&self) -> Result<u64, IndexError> {
         let inner = &self.inner;
-        let position = inner.on_present(Patience::SEARCH, async |present| {
+        let position = inner.on_present(Purpose::Read, async |present| {
             inner.place().position(present, Patience::SEARCH).await
         });
-        position.map_err(failed("read the position"))
+        let position = position.map_err(failed("read the position"))?;
+        match position.is_of(&inner.settings.store) {
+            true => Ok(position.number),
+            false => Err(IndexError::OtherStore),
+        }
     }
 
     fn search(&self, query: &Query) -> Result<Page, IndexError> {
@@ -463,7 +513,7 @@ impl Index for ElasticIndex {
             sort: vec![SortKey::field(FieldPath::did(), Direction::Ascending)],
             ..Query::of(Condition::Everything)
         };
-        let found = inner.on_present(Patience::SEARCH, async |present| {
+        let found = inner.on_present(Purpose::Read, async |present| {
             inner.freshen(present, Patience::SEARCH).await?;
             let speaker = inner.speaker(present.layout);
             let of_ours = |error: crate::error::QueryError| ElasticError::Malformed {
@@ -495,23 +545,52 @@ impl Index for ElasticIndex {
         let flavour = locked(&inner.flavour).clone();
         let present = locked(&inner.present).clone();
         let wanted = mapping::version(&inner.templates);
-        let trouble = locked(&inner.trouble).clone();
         let kept_out = match inner.kept_out.load(Ordering::Relaxed) {
             0 => None,
             _ => inner.settings.private_kept_out().map(str::to_owned),
         };
         IndexStatus {
             backend: flavour.unwrap_or_else(|| "search server".to_owned()),
-            mapping: present
-                .as_ref()
-                .map(|present| present.mapping.clone())
-                .unwrap_or_default(),
+            mapping: match &present {
+                Some(present) if present.layout == Layout::Ours => present.mapping.clone(),
+                Some(_) => locked(&inner.seen_mapping).clone(),
+                None => String::new(),
+            },
             // An index that another program made is left as it is until the operator says otherwise.
             rebuild_due: present
                 .filter(|present| present.layout == Layout::Ours && present.mapping != wanted)
                 .map(|_| "the templates or this program's mapping have changed".to_owned()),
-            trouble: trouble.or(kept_out),
+            trouble: inner.standing.trouble(),
+            kept_out,
         }
+    }
+
+    fn look(&self) -> Result<(), IndexError> {
+        let inner = &self.inner;
+        let looked = inner.on_present(Purpose::Read, async |present| {
+            if present.layout == Layout::Guessed {
+                let mapping = inner.place().mapping(present, Patience::SEARCH).await?;
+                *locked(&inner.seen_mapping) = mapping;
+            }
+            if inner.settings.private_kept_out().is_some() {
+                inner.freshen(present, Patience::SEARCH).await?;
+                let ours = [
+                    envelope::KEPT_OUT.to_owned(),
+                    envelope::owner(&inner.settings.owner),
+                ];
+                let terms = ours.map(|term| json!({"term": {envelope::TERMS: {"value": term}}}));
+                let body = json!({"query": {"bool": {"filter": terms}}});
+                let answer = inner.ask(present, "_count", &body).await?;
+                let count = answer["count"].as_u64().unwrap_or_default();
+                inner.kept_out.store(count, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        looked.map_err(failed("look at the index"))
+    }
+
+    fn takes_private(&self) -> bool {
+        self.inner.settings.private_kept_out().is_none()
     }
 
     fn begin_rebuild(&self) -> Result<Box<dyn Rebuild>, IndexError> {
@@ -522,13 +601,16 @@ impl Index for ElasticIndex {
             inner.place().sweep(&present, inner.patience()).await?;
             inner.place().make(&[], inner.patience()).await
         });
-        let generation = inner.noted(made).map_err(failed("begin a rebuild"))?;
+        // Whoever asked for it is told; the index in force stays what it is.
+        let generation = made
+            .inspect_err(|_error| inner.forget())
+            .map_err(failed("begin a rebuild"))?;
         Ok(Box::new(ElasticRebuild::new(Arc::clone(inner), generation)))
     }
 
     fn clear(&self) -> Result<(), IndexError> {
         let inner = &self.inner;
-        let cleared = inner.on_present(inner.patience(), async |present| {
+        let cleared = inner.on_present(Purpose::Write, async |present| {
             match present.layout {
                 Layout::Ours => {
                     let new = inner.place().make(&[], inner.patience()).await?;
@@ -584,9 +666,7 @@ impl Inner {
             }
             let removal = |(at, hit): (usize, &Value)| Item {
                 at,
-                lines: format!("{}\n", json!({"delete": {"_id": hit["_id"]}}))
-                    .into_bytes()
-                    .into(),
+                lines: format!("{}\n", json!({"delete": {"_id": hit["_id"]}})).into_bytes(),
             };
             let items = found.iter().enumerate().map(removal).collect();
             let target = Target {

@@ -1,11 +1,10 @@
 //! Writing: `_bulk` requests of a size and number that the server keeps up with.
 //!
 //! Each document has its own fate: taken, refused for good with the server's reason, or not taken now
-//! and sent again. A request that fails as a whole is halved and sent again, so that a server or proxy
+//! and sent again. A request that is too long is halved, down to one document, so that a server or proxy
 //! with smaller limits is found out by trying.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -46,7 +45,7 @@ pub(super) struct Item {
     /// Its place in the caller's batch.
     pub(super) at: usize,
     /// The action line and the document, each with its line end.
-    pub(super) lines: Arc<[u8]>,
+    pub(super) lines: Vec<u8>,
 }
 
 /// How fast the server is taken to be. Kept from one batch to the next.
@@ -54,6 +53,8 @@ pub(super) struct Item {
 pub(super) struct Pace {
     bytes: usize,
     requests: usize,
+    /// What the server or a proxy before it takes at most, as far as that was found out.
+    limit: usize,
 }
 
 impl Default for Pace {
@@ -61,15 +62,25 @@ impl Default for Pace {
         Self {
             bytes: BYTES_FIRST,
             requests: REQUESTS_FIRST,
+            limit: usize::MAX,
         }
     }
 }
 
 impl Pace {
+    /// Bytes of one request of a batch of so many: the batch is shared by all requests that may be under way, since a
+    /// server works on one request with one processor.
+    fn request_bytes(&self, batch_bytes: usize) -> usize {
+        let share = batch_bytes.div_ceil(self.requests);
+        // A little more: whole documents seldom end where a share does, and no rest shall need a request of its own.
+        (share + share / 16).max(BYTES_MIN).min(self.bytes)
+    }
+
     fn after(&mut self, took: Duration) {
         if took < QUICK {
-            self.bytes = (self.bytes + self.bytes / 4).min(BYTES_MAX);
-            if self.bytes == BYTES_MAX {
+            let most = BYTES_MAX.min(self.limit);
+            self.bytes = (self.bytes + self.bytes / 4).min(most);
+            if self.bytes == most {
                 self.requests = (self.requests + 1).min(REQUESTS_MAX);
             }
         } else if took > SLOW {
@@ -78,8 +89,14 @@ impl Pace {
     }
 
     fn slower(&mut self) {
-        self.bytes = (self.bytes / 2).max(BYTES_MIN);
+        self.bytes = (self.bytes / 2).max(BYTES_MIN).min(self.limit);
         self.requests = (self.requests / 2).max(1);
+    }
+
+    /// A request of this size was too long.
+    fn too_long(&mut self, bytes: usize) {
+        self.limit = self.limit.min((bytes / 2).max(1));
+        self.bytes = self.bytes.min(self.limit);
     }
 }
 
@@ -116,6 +133,7 @@ pub(super) async fn write(
             ""
         },
     );
+    let all_bytes: usize = items.iter().map(|item| item.lines.len()).sum();
     let mut waiting: VecDeque<Item> = items.into();
     let mut refused = Vec::new();
     let mut under_way = FuturesUnordered::new();
@@ -123,7 +141,8 @@ pub(super) async fn write(
     let mut pause = PAUSE_FIRST;
     while !waiting.is_empty() || !under_way.is_empty() {
         while under_way.len() < pace.requests && !waiting.is_empty() {
-            under_way.push(send(server, &path, take(&mut waiting, pace.bytes)));
+            let part = take(&mut waiting, pace.request_bytes(all_bytes));
+            under_way.push(send(server, &path, part));
         }
         let Some((part, took, outcome)) = under_way.next().await else {
             continue;
@@ -153,9 +172,13 @@ pub(super) async fn write(
                     last_progress = Instant::now();
                     continue;
                 }
+                // By its own size: one long document among short ones says nothing about these.
                 Err(part) => {
-                    pace.slower();
-                    waiting.extend(part);
+                    let bytes = part.iter().map(|item| item.lines.len()).sum();
+                    pace.too_long(bytes);
+                    part.into_iter()
+                        .rev()
+                        .for_each(|item| waiting.push_front(item));
                     continue;
                 }
             },
@@ -366,13 +389,37 @@ mod tests {
             pace.after(Duration::from_secs(10));
         }
         assert_eq!((pace.bytes, pace.requests), (BYTES_MIN, 1));
+        pace.too_long(60_000);
+        assert_eq!(pace.bytes, 30_000);
+        for _ in 0..100 {
+            pace.after(Duration::from_millis(10));
+        }
+        assert_eq!((pace.bytes, pace.requests), (30_000, REQUESTS_MAX));
+        for _ in 0..100 {
+            pace.slower();
+        }
+        assert_eq!(pace.bytes, 30_000);
+    }
+
+    #[test]
+    fn a_batch_is_shared_by_the_requests_that_may_be_under_way() {
+        let mut pace = Pace {
+            bytes: BYTES_MAX,
+            requests: 4,
+            limit: usize::MAX,
+        };
+        assert_eq!(pace.request_bytes(4_000_000), 1_062_500);
+        assert_eq!(pace.request_bytes(40_000_000), BYTES_MAX);
+        assert_eq!(pace.request_bytes(200_000), BYTES_MIN);
+        pace.too_long(60_000);
+        assert_eq!(pace.request_bytes(200_000), 30_000);
     }
 
     #[test]
     fn a_request_takes_what_fits_and_at_least_one() {
         let item = |at, bytes: usize| Item {
             at,
-            lines: vec![b'x'; bytes].into(),
+            lines: vec![b'x'; bytes],
         };
         let mut waiting: VecDeque<Item> = [item(0, 5), item(1, 5), item(2, 50), item(3, 1)].into();
         let places = |part: Vec<Item>| part.iter().map(|item| item.at).collect::<Vec<_>>();

@@ -3,8 +3,8 @@
 //! Everything is text of our making, so that no value of a document can fix or break a field's type,
 //! and so that all servers, and the indexes of other programs with their guessed mappings, compare alike:
 //!
-//! * `terms`: `path=text` and `path#number` for each value, `?path` for each path that has one, readers,
-//!   kind and owner. One field, however many paths records bear.
+//! * `terms`: `path=text` and `path#number` for each value, `?path` for each path that has one, `->did` for each
+//!   DID under `data`, readers, kind and owner. One field, however many paths records bear.
 //! * `by`: values of fields with a type, for sorting and counting
 //! * `words`: the words of fields of type text, and of all other strings, in the embedded index's
 //!   spelling, so that the server only has to split at blanks
@@ -34,6 +34,9 @@ pub(super) const RECORD: &str = "kind=record";
 pub(super) const TOMBSTONE: &str = "kind=tombstone";
 pub(super) const POSITION: &str = "kind=position";
 
+/// The term of a document that stays out of the index, since it is private and the server isn't guarded.
+pub(super) const KEPT_OUT: &str = "kept-out=private";
+
 /// The term of documents that everybody may see.
 pub(super) const PUBLIC: &str = "readers=everybody";
 
@@ -53,10 +56,6 @@ const ORDER_CHARS_MAX: usize = 128;
 /// Characters of a term where longer ones are left out by the index (`ignore_above` of guessed
 /// mappings is 256): from here on a term ends in a hash.
 const TERM_CHARS_MAX: usize = 240;
-
-/// Terms of one document: a record with more values is data and not something to filter by; its
-/// words are found all the same.
-const TERMS_MAX: usize = 10_000;
 
 /// Which index the envelope goes into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +118,11 @@ pub(super) fn by(field: &FieldPath) -> String {
 /// The field of a field's words.
 pub(super) fn words_of(field: &FieldPath) -> String {
     format!("{MEMBER}.words.{}", member(field))
+}
+
+/// The term of a DID that a record refers to, or the beginning of such terms.
+pub(super) fn refers(did: &str) -> String {
+    format!("->{did}")
 }
 
 /// The term of a value of this field.
@@ -265,22 +269,24 @@ pub(super) fn of_document(
         found.replace(&FieldPath::node(), node);
     }
     found.facts(document);
-    let words: Map<String, Value> = found
-        .words
-        .into_iter()
-        .map(|(name, texts)| (name, Value::from(texts)))
-        .collect();
-    let mut all = json!({
-        "terms": found.terms.into_iter().take(TERMS_MAX).collect::<Vec<_>>(),
-        "by": found.by,
-        "words": words,
-        "did": did,
-        "version": version::text(&envelope.version),
-    });
+    // Moved, not cloned: this is most of what a document costs here.
+    let lists = |lists: BTreeMap<String, Vec<String>>| -> Map<String, Value> {
+        let values = lists
+            .into_iter()
+            .map(|(name, texts)| (name, Value::from(texts)));
+        values.collect()
+    };
+    let mut all = Map::new();
+    all.insert("terms".to_owned(), found.terms.into_iter().collect());
+    all.insert("by".to_owned(), lists(found.by).into());
+    all.insert("words".to_owned(), lists(found.words).into());
+    all.insert("did".to_owned(), did.into());
+    let version = version::text(&envelope.version);
+    all.insert("version".to_owned(), version.into());
     if let Some(text) = kept {
-        all["document"] = Value::from(text);
+        all.insert("document".to_owned(), text.into());
     }
-    all
+    all.into()
 }
 
 /// The envelope of a deleted document: it keeps the version and answers nothing.
@@ -290,6 +296,13 @@ pub(super) fn of_tombstone(owner_name: &str, did: &str, version: &Version) -> Va
         "did": did,
         "version": version::text(version),
     })
+}
+
+/// The envelope of a document that stays out of the index.
+pub(super) fn of_kept_out(owner_name: &str, did: &str, version: &Version) -> Value {
+    let mut ours = of_tombstone(owner_name, did, version);
+    ours["terms"] = json!([TOMBSTONE, KEPT_OUT, owner(owner_name)]);
+    ours
 }
 
 struct Found<'a> {
@@ -369,6 +382,9 @@ impl Found<'_> {
     /// The strings that have no field of their own in a search everywhere.
     fn facts(&mut self, document: &Value) {
         let facts = Facts::of(document);
+        let references = facts.references().filter(|did| counts_whole(did));
+        let references = references.map(|did| short(self.layout, refers(did)));
+        self.terms.extend(references);
         let strings = facts.strings.iter().map(|text| words::joined(text));
         self.words.insert("strings".to_owned(), strings.collect());
         // A field's words weigh by how many documents have the field: all of them have these.

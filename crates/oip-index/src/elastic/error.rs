@@ -58,6 +58,14 @@ pub enum ElasticError {
         /// The server's words.
         reason: String,
     },
+    /// No answer in the time that whoever asks may wait.
+    #[error("{what}: the search server gave no answer within {seconds} s")]
+    Slow {
+        /// What was tried, in the infinitive.
+        what: &'static str,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// An answer that can't be read.
     #[error("{what}: the answer of the search server can't be read: {reason}")]
     Malformed {
@@ -96,6 +104,22 @@ impl ElasticError {
     /// Whether trying the same again soon may help.
     pub(super) fn passes(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Busy { .. })
+    }
+
+    /// Whether the server only says that what was asked of it is wrong.
+    pub(super) fn is_the_callers(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                status: 400..=499,
+                ..
+            }
+        )
+    }
+
+    /// Whether nothing was heard of the server.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Slow { .. })
     }
 
     /// Its whole chain in one line: the outer message alone never says why a connection broke.

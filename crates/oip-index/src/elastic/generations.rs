@@ -46,6 +46,21 @@ impl Generation {
     }
 }
 
+/// How far the index has been filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FeedPosition {
+    pub(super) number: u64,
+    /// From which store; `None` where whoever wrote it did not say.
+    store: Option<String>,
+}
+
+impl FeedPosition {
+    /// Whether it may be one in this store's feed.
+    pub(super) fn is_of(&self, store: &str) -> bool {
+        store.is_empty() || self.store.as_deref().is_none_or(|named| named == store)
+    }
+}
+
 /// The server with the index on it.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -167,6 +182,24 @@ impl Place<'_> {
             .as_object()
             .and_then(|indexes| indexes.keys().next().cloned());
         Ok(first.unwrap_or_else(|| name.to_owned()))
+    }
+
+    /// What tells the mapping of an index that another program made from the one it had before.
+    pub(super) async fn mapping(
+        &self,
+        generation: &Generation,
+        patience: Patience,
+    ) -> Result<String, ElasticError> {
+        let path = format!("/{}/_mapping", generation.name);
+        let answer = self
+            .server
+            .json(&get(&path, "read the mapping"), patience)
+            .await?;
+        let text = in_order(&answer).to_string();
+        Ok(format!(
+            "theirs-{:032x}",
+            xxhash_rust::xxh3::xxh3_128(text.as_bytes())
+        ))
     }
 
     /// Makes the next index, with these aliases, and gives its name.
@@ -328,7 +361,7 @@ impl Place<'_> {
         &self,
         generation: &Generation,
         patience: Patience,
-    ) -> Result<u64, ElasticError> {
+    ) -> Result<FeedPosition, ElasticError> {
         const WHAT: &str = "read the index position";
         let path = format!("/{}/_doc/{}", generation.name, self.position_id());
         let answer = match self.server.ask(&get(&path, WHAT), patience).await {
@@ -338,13 +371,17 @@ impl Place<'_> {
             }
             Err(error) => return Err(error),
         };
-        let position = answer["_source"][MEMBER]["position"].as_str();
-        position
-            .and_then(|position| position.strip_prefix('n')?.parse().ok())
+        let ours = &answer["_source"][MEMBER];
+        let number = ours["position"].as_str();
+        let number = number
+            .and_then(|number| number.strip_prefix('n')?.parse().ok())
             .ok_or_else(|| ElasticError::Malformed {
                 what: WHAT,
                 reason: "it is no number".to_owned(),
-            })
+            })?;
+        let store = ours["store"].as_str();
+        let store = store.and_then(|store| Some(store.strip_prefix('=')?.to_owned()));
+        Ok(FeedPosition { number, store })
     }
 
     /// Writes the position down, after the documents.
@@ -364,8 +401,7 @@ impl Place<'_> {
             self.position_id(),
             generation.alias_only()
         );
-        // The mark keeps guessed mappings from making it a number, which has fewer digits.
-        let body = json!({"doc": {MEMBER: {"position": format!("n{position}")}}});
+        let body = json!({"doc": {MEMBER: self.position_members(position)}});
         let request = Request {
             method: Method::POST,
             path: &path,
@@ -387,7 +423,9 @@ impl Place<'_> {
             self.position_id(),
             generation.alias_only()
         );
-        let body = json!({MEMBER: {"terms": [POSITION], "position": "n0"}});
+        let mut ours = self.position_members(0);
+        ours["terms"] = json!([POSITION]);
+        let body = json!({MEMBER: ours});
         let request = Request {
             method: Method::PUT,
             path: &path,
@@ -405,12 +443,35 @@ impl Place<'_> {
         }
     }
 
+    /// The marks keep guessed mappings from making them numbers, which have fewer digits, or dates.
+    fn position_members(&self, position: u64) -> Value {
+        let mut members = json!({"position": format!("n{position}")});
+        if !self.settings.store.is_empty() {
+            members["store"] = json!(format!("={}", self.settings.store));
+        }
+        members
+    }
+
     fn position_id(&self) -> String {
         let owner = &self.settings.owner;
         format!(
             "oip-gun:position:{:016x}",
             xxhash_rust::xxh3::xxh3_64(owner.as_bytes())
         )
+    }
+}
+
+/// The same with all members in the order of their names: servers promise none.
+fn in_order(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_unstable_by_key(|(name, _)| *name);
+            let members = members.into_iter();
+            let members = members.map(|(name, value)| (name.clone(), in_order(value)));
+            Value::Object(members.collect())
+        }
+        other => other.clone(),
     }
 }
 

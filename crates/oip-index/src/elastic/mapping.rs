@@ -14,7 +14,7 @@ use super::envelope::{MEMBER, TAGS, member};
 use super::shape::Shapes;
 
 /// Raised with every change to what this module and `envelope` make.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 4;
 
 /// Fields of the mapping: what templates may hold, with keywords, words and columns.
 const FIELDS_MAX: usize = 25_000;

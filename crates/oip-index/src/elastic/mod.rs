@@ -10,6 +10,8 @@
 //! * `rebuild`: another beside it, until it does
 //! * `bulk`: writing, at the server's pace
 //! * `translate`, `hits`: queries there, answers back
+//! * `freshness`: what of that can be found
+//! * `standing`: how the server has behaved
 //! * `backend`: the [`crate::Index`]
 //!
 //! A document lies there as deployed nodes lay it, `{data, oip, meta}`, with one more member at the
@@ -24,6 +26,7 @@ mod backend;
 mod bulk;
 mod envelope;
 mod error;
+mod freshness;
 mod generations;
 mod hits;
 mod mapping;
@@ -31,6 +34,7 @@ mod rebuild;
 mod server;
 mod settings;
 mod shape;
+mod standing;
 mod translate;
 mod version;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::IndexError;
-use crate::index::{Applied, IndexOp, Rebuild};
+use crate::index::{Applied, IndexOp, KeepRefused, Rebuild};
 
 use super::backend::Inner;
 use super::error::failed;
@@ -27,13 +27,23 @@ impl ElasticRebuild {
 }
 
 impl Rebuild for ElasticRebuild {
-    fn apply(&mut self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
+    fn apply_keeping(
+        &mut self,
+        batch: &[IndexOp],
+        cursor: u64,
+        keep: KeepRefused<'_>,
+    ) -> Result<Applied, IndexError> {
         let inner = &self.inner;
         let Some(generation) = &self.generation else {
             return Ok(Applied::default());
         };
-        let written = inner.server.wait(inner.write(generation, batch, cursor));
-        written.map_err(failed("write a batch"))
+        let (server, patience) = (&inner.server, inner.patience());
+        let written = server.wait(inner.write(generation, batch));
+        let applied = written.map_err(failed("write a batch"))?;
+        applied.keep_refused(keep)?;
+        let moved = server.wait(inner.place().set_position(generation, cursor, patience));
+        moved.map_err(failed("write the position"))?;
+        Ok(applied)
     }
 
     fn finish(mut self: Box<Self>) -> Result<(), IndexError> {

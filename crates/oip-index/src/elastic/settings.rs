@@ -13,6 +13,9 @@ const INDEX_BYTES_MAX: usize = 200;
 /// How long a batch is tried again before its failure is reported, and the indexer pauses.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long a search may take in all. People wait for it, and on a server that hangs each takes a thread.
+const SEARCH_MAX: Duration = Duration::from_secs(5);
+
 /// A search server and our place on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElasticSettings {
@@ -26,10 +29,15 @@ pub struct ElasticSettings {
     pub(super) index: String,
     /// Names this node's documents and its position, where several nodes share a server.
     pub owner: String,
+    /// Names the store that the index is filled from: a position in another store's feed says nothing
+    /// about this one. Empty where nobody says.
+    pub store: String,
     /// Whether private documents may go to any server.
     pub private: PrivateDocuments,
     /// How long a batch is tried again while the server is away or can't take more.
     pub patience: Duration,
+    /// How long a search may take, its retries included.
+    pub search_max: Duration,
 }
 
 /// Who we are at the server.
@@ -131,7 +139,9 @@ impl ElasticSettings {
             index: index.to_owned(),
             owner: owner.into(),
             private: PrivateDocuments::Guarded,
+            store: String::new(),
             patience: PATIENCE,
+            search_max: SEARCH_MAX,
         })
     }
 

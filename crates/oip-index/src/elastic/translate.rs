@@ -84,10 +84,17 @@ impl Speaker<'_> {
             }
             Condition::Exists { field } => unscored(term(envelope::exists(self.layout, field))),
             Condition::Storage(method) => unscored(term(envelope::storage(method))),
+            Condition::Refers(start) => {
+                unscored(json!({"prefix": {TERMS: {"value": envelope::refers(start)}}}))
+            }
             Condition::All(conditions) if conditions.is_empty() => unscored(everything()),
             Condition::All(conditions) => all(parts(conditions)?),
             Condition::Any(conditions) if conditions.is_empty() => nothing(),
             Condition::Any(conditions) => any(parts(conditions)?),
+            Condition::Most(conditions) if conditions.is_empty() => nothing(),
+            Condition::Most(conditions) => {
+                any(parts(conditions)?.into_iter().map(counted).collect())
+            }
             Condition::Not(part) => json!({"bool": {
                 "must": [unscored(everything())],
                 "must_not": [self.condition(part)?],
@@ -379,10 +386,20 @@ fn unscored(part: Value) -> Value {
     json!({"constant_score": {"filter": part, "boost": 0.0}})
 }
 
+fn counted(part: Value) -> Value {
+    json!({"constant_score": {"filter": part, "boost": 1.0}})
+}
+
 fn all(parts: Vec<Value>) -> Value {
-    json!({"bool": {"must": parts}})
+    match <[Value; 1]>::try_from(parts) {
+        Ok([part]) => part,
+        Err(parts) => json!({"bool": {"must": parts}}),
+    }
 }
 
 fn any(parts: Vec<Value>) -> Value {
-    json!({"bool": {"should": parts, "minimum_should_match": 1}})
+    match <[Value; 1]>::try_from(parts) {
+        Ok([part]) => part,
+        Err(parts) => json!({"bool": {"should": parts, "minimum_should_match": 1}}),
+    }
 }

@@ -18,7 +18,9 @@ use super::schema::{FORMAT_VERSION, Fields, Types};
 use crate::cursor::Cursor;
 use crate::error::IndexError;
 use crate::highlight::Highlighter;
-use crate::index::{Applied, Hit, Holding, Index, IndexOp, IndexStatus, Page, Rebuild};
+use crate::index::{
+    Applied, Hit, Holding, Index, IndexOp, IndexStatus, KeepRefused, Page, Rebuild,
+};
 use crate::query::{Position, Query};
 use crate::templates::Templates;
 
@@ -114,8 +116,14 @@ impl Inner {
 }
 
 impl Index for EmbeddedIndex {
-    fn apply(&self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
-        self.inner.live().apply(&self.inner.types, batch, cursor)
+    fn apply_keeping(
+        &self,
+        batch: &[IndexOp],
+        cursor: u64,
+        keep: KeepRefused<'_>,
+    ) -> Result<Applied, IndexError> {
+        let live = self.inner.live();
+        live.apply(&self.inner.types, batch, cursor, keep)
     }
 
     fn cursor(&self) -> Result<u64, IndexError> {
@@ -130,7 +138,7 @@ impl Index for EmbeddedIndex {
             Position::After(cursor) => (0, Some(cursor)),
         };
         let matcher = inner.matching().query(query)?;
-        let ranking = Ranking::by(&inner.types, &query.order());
+        let ranking = Ranking::by(&inner.types, &query.order())?;
         let top = Top {
             ranking: &ranking,
             // One more tells whether there is a next page.
@@ -201,7 +209,16 @@ impl Index for EmbeddedIndex {
                 .then(|| "it was made with other templates".to_owned()),
             mapping: live.mapping.clone(),
             trouble: None,
+            kept_out: None,
         }
+    }
+
+    fn tidy(&self) -> Result<bool, IndexError> {
+        self.inner.live().tidy()
+    }
+
+    fn may_be_damaged(&self) -> bool {
+        true
     }
 
     fn begin_rebuild(&self) -> Result<Box<dyn Rebuild>, IndexError> {
@@ -230,9 +247,14 @@ struct EmbeddedRebuild {
 }
 
 impl Rebuild for EmbeddedRebuild {
-    fn apply(&mut self, batch: &[IndexOp], cursor: u64) -> Result<Applied, IndexError> {
+    fn apply_keeping(
+        &mut self,
+        batch: &[IndexOp],
+        cursor: u64,
+        keep: KeepRefused<'_>,
+    ) -> Result<Applied, IndexError> {
         match &self.made {
-            Some(made) => made.apply(&self.inner.types, batch, cursor),
+            Some(made) => made.apply(&self.inner.types, batch, cursor, keep),
             None => Ok(Applied::default()),
         }
     }

@@ -28,6 +28,28 @@ struct Counted {
     without: u64,
 }
 
+impl Counted {
+    /// The counts by value. The dictionary is read in its order, once: each value by itself would be looked for from the
+    /// beginning of its block.
+    fn spelled_out(&self) -> Option<HashMap<String, u64>> {
+        let found = self.by_ordinal.iter().zip(0_u64..);
+        let (counts, ordinals): (Vec<u64>, Vec<u64>) =
+            found.filter(|(count, _)| **count > 0).unzip();
+        let Some(column) = &self.column else {
+            return Some(HashMap::new());
+        };
+        let mut spelled = HashMap::with_capacity(counts.len());
+        let mut counts = counts.into_iter();
+        let spell = |value: &[u8]| {
+            if let (Ok(value), Some(count)) = (std::str::from_utf8(value), counts.next()) {
+                spelled.insert(value.to_owned(), count);
+            }
+        };
+        let is_whole = column.dictionary().sorted_ords_to_term_cb(&ordinals, spell);
+        is_whole.is_ok_and(|whole| whole).then_some(spelled)
+    }
+}
+
 impl Collector for Counting<'_> {
     type Fruit = Counts;
     type Child = SegmentCounting;
@@ -95,20 +117,8 @@ impl SegmentCollector for SegmentCounting {
     }
 
     fn harvest(self) -> Option<Counts> {
-        self.facets
-            .into_iter()
-            .map(|facet| {
-                let mut counts = HashMap::new();
-                let found = facet.by_ordinal.into_iter().enumerate();
-                for (ordinal, count) in found.filter(|(_, count)| *count > 0) {
-                    let mut value = String::new();
-                    let column = facet.column.as_ref()?;
-                    column.ord_to_str(ordinal as u64, &mut value).ok()?;
-                    counts.insert(value, count);
-                }
-                Some((counts, facet.without))
-            })
-            .collect()
+        let spelled = |facet: Counted| Some((facet.spelled_out()?, facet.without));
+        self.facets.into_iter().map(spelled).collect()
     }
 }
 

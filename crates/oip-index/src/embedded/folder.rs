@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <folder>/lock           held while a process uses the index
-//! <folder>/current.json   {"format": 3, "mapping": "…", "generation": 3}
+//! <folder>/current.json   {"format": 4, "mapping": "…", "generation": 3}
 //! <folder>/generation-3/  the files of the index
 //! ```
 //!

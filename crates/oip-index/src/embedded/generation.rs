@@ -6,23 +6,25 @@
 
 use std::collections::HashSet;
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tantivy::index::{SegmentId, SegmentReader};
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
+use tantivy::indexer::IndexWriterOptions;
+use tantivy::schema::IndexRecordOption;
 use tantivy::store::Compressor;
 use tantivy::{
-    IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError,
-    Term,
+    DocSet as _, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
+    TantivyError, Term,
 };
 
 use super::folder::{Content, Folder};
-use super::schema::{Fields, Types};
+use super::merging::BoundedMerges;
+use super::schema::{Fields, PUBLIC, Types};
 use crate::error::IndexError;
-use crate::index::{Applied, IndexOp, RefusalReason, Refused};
+use crate::index::{Applied, IndexOp, KeepRefused, RefusalReason, Refused};
 use crate::words;
 
 /// A merge that ends after the last batch is taken up by a search this much later, so
@@ -37,23 +39,12 @@ const WRITER_HEAP_BYTES: usize = 30_000_000;
 /// Merging is background work on a machine that has two cores for everything.
 const MERGE_THREADS: usize = 1;
 
-/// Segments of about one size before they are merged to one: the fewer, the more often
-/// a document is rewritten; the more, the more segments every query visits.
-const MERGE_SEGMENTS_MIN: usize = 8;
-
-/// Below so many documents all segments count as one size: single records are merged by
-/// the handful, at a cost of less than a millisecond.
-const MERGE_LAYER_DOCUMENTS_MIN: u32 = 32;
-
-/// Sizes a factor of 8 (2^3) apart are different: a document is then rewritten about
-/// log8(n) times, and a million documents lie in some 30 segments at most.
-const MERGE_LAYER_LOG_SIZE: f64 = 3.0;
-
-/// A segment with more deleted documents than this is rewritten: edits leave garbage.
-const MERGE_DELETED_RATIO: f32 = 0.3;
-
 /// Decompressed blocks of documents (16 KB each) kept per segment: with 30 segments 4 MB.
 const DOCUMENT_CACHE_BLOCKS: usize = 8;
+
+/// After segments were rewritten for what was dropped of them, they rest this many times as long as that took, so
+/// that private records which change all the time keep the disk and one core busy a twentieth of the time.
+const TIDY_REST: u32 = 19;
 
 /// One index in the folder: one writer, any number of readers.
 pub(super) struct Generation {
@@ -69,10 +60,15 @@ pub(super) struct Generation {
 /// What only the one who writes may touch.
 struct Writer {
     index: tantivy::Index,
+    path: PathBuf,
     /// Lost after a failure; the next batch makes a new one from the last commit.
     open: Option<IndexWriter>,
     /// When the last commit was made, until merges that followed it have been taken up.
     unsettled_since: Option<Instant>,
+    /// Whether files may hold what was taken out: after a commit, and after the start.
+    untidy: bool,
+    /// When segments may be rewritten again.
+    rested_at: Instant,
 }
 
 /// Opens the generation that counts, or replaces it by an empty one where there is none,
@@ -151,7 +147,7 @@ impl Generation {
             .reload_policy(ReloadPolicy::Manual)
             .doc_store_cache_num_blocks(DOCUMENT_CACHE_BLOCKS)
             .try_into()?;
-        let writer = open_writer(&index)?;
+        let writer = open_writer(&index, path)?;
         Ok(Self {
             number,
             mapping,
@@ -159,8 +155,11 @@ impl Generation {
             reader,
             writer: Mutex::new(Writer {
                 index,
+                path: path.to_owned(),
                 open: Some(writer),
                 unsettled_since: Some(Instant::now()),
+                untidy: true,
+                rested_at: Instant::now(),
             }),
             cursor: AtomicU64::new(cursor),
         })
@@ -204,11 +203,79 @@ impl Generation {
         };
     }
 
+    /// Rewrites the segments that hold deleted documents which not everybody could read, and removes the files of
+    /// segments that are gone. A segment keeps what is deleted of it until it is merged, and on an index that gets no more
+    /// records that may be never. Gives whether to come again: what a search still reads is removed later.
+    pub(super) fn tidy(&self) -> Result<bool, IndexError> {
+        let failed = || backend_failed("drop what was taken out");
+        let began = Instant::now();
+        let merges = {
+            let mut guard = self.writer();
+            if !guard.untidy || began < guard.rested_at {
+                return Ok(guard.untidy);
+            }
+            self.reader.reload().map_err(failed())?;
+            let closed = self.with_closed_garbage().map_err(failed())?;
+            let Some(writer) = &mut guard.open else {
+                return Ok(true);
+            };
+            let merges: Vec<_> = closed
+                .iter()
+                .map(|segment| writer.merge(&[*segment]))
+                .collect();
+            guard.untidy = false;
+            merges
+        };
+        // Meanwhile batches are taken.
+        let is_more = !merges.is_empty();
+        for merge in merges {
+            if let Err(error) = merge.wait() {
+                // It is being merged with others, which drops the same.
+                tracing::debug!(%error, "a segment was not rewritten");
+            }
+        }
+        let mut guard = self.writer();
+        guard.untidy |= is_more;
+        if is_more {
+            guard.rested_at = Instant::now() + began.elapsed() * TIDY_REST;
+        }
+        self.reader.reload().map_err(failed())?;
+        if let Some(writer) = &guard.open {
+            writer.garbage_collect_files().wait().map_err(failed())?;
+        }
+        Ok(guard.untidy)
+    }
+
+    /// The segments that hold deleted documents which were not for everybody.
+    fn with_closed_garbage(&self) -> tantivy::Result<Vec<SegmentId>> {
+        let mut found = Vec::new();
+        let public = Term::from_field_text(self.fields.readers, PUBLIC);
+        for segment in self.reader.searcher().segment_readers() {
+            let Some(alive) = segment.alive_bitset() else {
+                continue;
+            };
+            let mut public = segment
+                .inverted_index(self.fields.readers)?
+                .read_postings(&public, IndexRecordOption::Basic)?;
+            let mut is_closed = |document| match &mut public {
+                Some(postings) if postings.doc() < document => postings.seek(document) != document,
+                Some(postings) => postings.doc() != document,
+                None => true,
+            };
+            if (0..segment.max_doc())
+                .any(|document| alive.is_deleted(document) && is_closed(document))
+            {
+                found.push(segment.segment_id());
+            }
+        }
+        Ok(found)
+    }
+
     /// A writer after one that failed. The failure may have come after the commit, so the
     /// reader is brought up to it first: staging relies on that.
-    fn remake_writer(&self, index: &tantivy::Index) -> tantivy::Result<IndexWriter> {
+    fn remake_writer(&self, lost: &Writer) -> tantivy::Result<IndexWriter> {
         self.reader.reload()?;
-        open_writer(index)
+        open_writer(&lost.index, &lost.path)
     }
 
     /// Applies a batch as one commit, in which the cursor rides.
@@ -217,38 +284,35 @@ impl Generation {
         types: &Types,
         batch: &[IndexOp],
         cursor: u64,
+        keep: KeepRefused<'_>,
     ) -> Result<Applied, IndexError> {
         let mut guard = self.writer();
         let mut writer = match guard.open.take() {
             Some(writer) => writer,
             None => self
-                .remake_writer(&guard.index)
+                .remake_writer(&guard)
                 .map_err(backend_failed("open the writer"))?,
         };
         // A writer that failed is dropped here, and with it what it had staged.
         let applied = self
-            .commit(types, &mut writer, batch, cursor)
+            .stage(types, &writer, batch)
+            .map_err(backend_failed("stage a batch"))?;
+        applied.keep_refused(keep)?;
+        self.commit(&mut writer, cursor)
             .map_err(backend_failed("commit a batch"))?;
         guard.open = Some(writer);
         guard.unsettled_since = Some(Instant::now());
+        guard.untidy = true;
         self.cursor.store(cursor, Ordering::Release);
         Ok(applied)
     }
 
-    /// Stages and commits a batch, and shows it to readers.
-    fn commit(
-        &self,
-        types: &Types,
-        writer: &mut IndexWriter,
-        batch: &[IndexOp],
-        cursor: u64,
-    ) -> tantivy::Result<Applied> {
-        let applied = self.stage(types, writer, batch)?;
+    /// Commits what was staged, and shows it to readers.
+    fn commit(&self, writer: &mut IndexWriter, cursor: u64) -> tantivy::Result<()> {
         let mut prepared = writer.prepare_commit()?;
         prepared.set_payload(&cursor.to_string());
         prepared.commit()?;
-        self.reader.reload()?;
-        Ok(applied)
+        self.reader.reload()
     }
 
     /// Adds a batch to the writer's open transaction.
@@ -326,19 +390,15 @@ fn holds(searcher: &Searcher, term: &Term) -> tantivy::Result<bool> {
     Ok(false)
 }
 
-fn open_writer(index: &tantivy::Index) -> tantivy::Result<IndexWriter> {
+/// A writer for the index in the folder `path`.
+fn open_writer(index: &tantivy::Index, path: &Path) -> tantivy::Result<IndexWriter> {
     let options = IndexWriterOptions::builder()
         .memory_budget_per_thread(WRITER_HEAP_BYTES)
         .num_worker_threads(1)
         .num_merge_threads(MERGE_THREADS)
         .build();
     let writer = index.writer_with_options(options)?;
-    let mut policy = LogMergePolicy::default();
-    policy.set_min_num_segments(MERGE_SEGMENTS_MIN);
-    policy.set_min_layer_size(MERGE_LAYER_DOCUMENTS_MIN);
-    policy.set_level_log_size(MERGE_LAYER_LOG_SIZE);
-    policy.set_del_docs_ratio_before_merge(MERGE_DELETED_RATIO);
-    writer.set_merge_policy(Box::new(policy));
+    writer.set_merge_policy(Box::new(BoundedMerges::new(path.to_owned())));
     Ok(writer)
 }
 

@@ -81,10 +81,18 @@ impl Matching<'_> {
             Condition::Tags { tags, mode } => unscored(self.tags(tags, *mode)?),
             Condition::Exists { field } => unscored(term(self.fields.present, &field.to_string())),
             Condition::Storage(method) => unscored(term(self.fields.storage, method)),
+            Condition::Refers(start) => {
+                let start = Term::from_field_text(self.fields.references, start);
+                unscored(Box::new(FuzzyTermQuery::new_prefix(start, 0, false)))
+            }
             Condition::All(parts) if parts.is_empty() => unscored(Box::new(AllQuery)),
             Condition::All(parts) => all(self.conditions(parts)?),
             Condition::Any(parts) if parts.is_empty() => Box::new(EmptyQuery),
             Condition::Any(parts) => any(self.conditions(parts)?),
+            Condition::Most(parts) if parts.is_empty() => Box::new(EmptyQuery),
+            Condition::Most(parts) => {
+                any(self.conditions(parts)?.into_iter().map(counted).collect())
+            }
             Condition::Not(part) => Box::new(BooleanQuery::new(vec![
                 (Occur::Must, unscored(Box::new(AllQuery))),
                 (Occur::MustNot, self.condition(part)?),
@@ -344,6 +352,10 @@ fn one_of(field: Field, values: &[String]) -> Box<dyn Matcher> {
 
 fn unscored(matcher: Box<dyn Matcher>) -> Box<dyn Matcher> {
     Box::new(ConstScoreQuery::new(matcher, 0.0))
+}
+
+fn counted(matcher: Box<dyn Matcher>) -> Box<dyn Matcher> {
+    Box::new(ConstScoreQuery::new(matcher, 1.0))
 }
 
 fn all(matchers: Vec<Box<dyn Matcher>>) -> Box<dyn Matcher> {

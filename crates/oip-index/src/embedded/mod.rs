@@ -2,6 +2,7 @@
 //!
 //! * `backend`: [`EmbeddedIndex`]: searches, and the generation that counts
 //! * `generation`: one index in the folder: making, opening, writing it
+//! * `merging`: which segments are merged, and the bound on it
 //! * `folder`: the lock, the format version, replacing an index as a whole
 //! * `schema`: the fields and how a document fills them
 //! * `matching`: which documents fit a query
@@ -17,6 +18,7 @@ mod folder;
 mod generation;
 mod holdings;
 mod matching;
+mod merging;
 mod ranking;
 mod schema;
 

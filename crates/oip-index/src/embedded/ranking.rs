@@ -7,14 +7,15 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::ops::{Bound, Range};
+use std::ops::Bound;
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 
-use super::schema::{Types, column, exact_term, float_of, float_rank, typed_column};
+use super::schema::{Types, column, float_of, float_rank, typed_column};
 use crate::cursor::{Cursor, CursorKey};
+use crate::error::QueryError;
 use crate::field::FieldPath;
 use crate::query::{Direction, SORT_KEYS_MAX, SortBy, SortKey};
 use crate::templates::FieldType;
@@ -45,8 +46,6 @@ enum Origin {
     Wholes(String),
     /// Texts of this column.
     Texts(String),
-    /// Texts of the column of untyped values, behind this prefix.
-    Untyped(String),
 }
 
 #[derive(Debug, Clone)]
@@ -63,23 +62,28 @@ pub(super) struct Ranking {
 
 impl Ranking {
     /// The order by these keys, of which at most [`SORT_KEYS_MAX`] count, and then by DID.
-    pub(super) fn by(types: &Types, keys: &[SortKey]) -> Self {
+    ///
+    /// # Errors
+    /// [`QueryError::Untyped`]: values of no known type have no order.
+    pub(super) fn by(types: &Types, keys: &[SortKey]) -> Result<Self, QueryError> {
         let mut keys: Vec<Key> = keys
             .iter()
             .take(SORT_KEYS_MAX)
-            .map(|key| Key {
-                origin: match &key.by {
-                    SortBy::Relevance => Origin::Score,
-                    SortBy::Field(field) => origin(types, field),
-                },
-                direction: key.direction,
+            .map(|key| {
+                Ok(Key {
+                    origin: match &key.by {
+                        SortBy::Relevance => Origin::Score,
+                        SortBy::Field(field) => origin(types, field)?,
+                    },
+                    direction: key.direction,
+                })
             })
-            .collect();
+            .collect::<Result<_, QueryError>>()?;
         keys.push(Key {
             origin: Origin::Texts(column::DID.to_owned()),
             direction: Direction::Ascending,
         });
-        Self { keys }
+        Ok(Self { keys })
     }
 
     /// The relevance of a hit with these places, if relevance is part of the order.
@@ -117,18 +121,21 @@ impl Ranking {
     }
 }
 
-fn origin(types: &Types, field: &FieldPath) -> Origin {
+fn origin(types: &Types, field: &FieldPath) -> Result<Origin, QueryError> {
     if *field == FieldPath::did() {
-        return Origin::Texts(column::DID.to_owned());
+        return Ok(Origin::Texts(column::DID.to_owned()));
     }
-    match types.templates.field_type(field) {
-        None => Origin::Untyped(exact_term(&field.to_string(), "")),
+    Ok(match types.templates.field_type(field) {
+        None => {
+            let field = field.to_string();
+            return Err(QueryError::Untyped { field });
+        }
         Some(FieldType::Number) => Origin::Floats(typed_column(field)),
         Some(FieldType::Text | FieldType::Keyword) => Origin::Texts(typed_column(field)),
         Some(FieldType::Whole | FieldType::Boolean | FieldType::Date) => {
             Origin::Wholes(typed_column(field))
         }
-    }
+    })
 }
 
 /// The documents of one page: the first `take` in the order, after a place.
@@ -269,12 +276,7 @@ enum Source {
         column: Option<Column<i64>>,
         floats: bool,
     },
-    /// Texts whose ordinals lie within a range; that of the first text behind the prefix.
-    Text {
-        column: Option<StrColumn>,
-        ords: Range<u64>,
-        prefix: usize,
-    },
+    Text(Option<StrColumn>),
 }
 
 impl Source {
@@ -286,30 +288,7 @@ impl Source {
                 column: columns.column_opt(name)?,
                 floats: matches!(origin, Origin::Floats(_)),
             },
-            Origin::Texts(name) => Self::Text {
-                column: columns.str(name)?,
-                ords: 0..u64::MAX,
-                prefix: 0,
-            },
-            Origin::Untyped(prefix) => {
-                let column = columns.str(column::UNTYPED)?;
-                let mut behind = prefix.clone().into_bytes();
-                // The prefix ends with a zero character; the next text that has not got it ends with a one.
-                if let Some(last) = behind.last_mut() {
-                    *last += 1;
-                }
-                let ords = match &column {
-                    None => 0..0,
-                    Some(column) => {
-                        ord_from(column, prefix.as_bytes())?..ord_from(column, &behind)?
-                    }
-                };
-                Self::Text {
-                    column,
-                    ords,
-                    prefix: prefix.len(),
-                }
-            }
+            Origin::Texts(name) => Self::Text(columns.str(name)?),
         })
     }
 
@@ -323,11 +302,10 @@ impl Source {
                 .values_for_doc(document)
                 .map(|value| turned(unsigned(value), direction))
                 .max(),
-            Self::Text { column, ords, .. } => column
+            Self::Text(column) => column
                 .as_ref()?
                 .ords()
                 .values_for_doc(document)
-                .filter(|ord| ords.contains(ord))
                 .map(|ord| turned(between(ord), direction))
                 .max(),
         }
@@ -335,25 +313,17 @@ impl Source {
 
     /// A rank of this segment as a place among all segments.
     fn place(&self, rank: u64, direction: Direction) -> Place {
-        let (column, prefix) = match self {
-            Self::Text {
-                column: Some(column),
-                prefix,
-                ..
-            } => (column, *prefix),
-            _ => return Place::Number(rank),
+        let Self::Text(Some(column)) = self else {
+            return Place::Number(rank);
         };
         let mut text = String::new();
         // The rank came from this very dictionary; if it can't be read, the document is
         // last, and reading it will name the damage.
         match column.ord_to_str((turned(rank, direction) - 1) / 2, &mut text) {
-            Ok(true) => {
-                text.drain(..prefix);
-                match direction {
-                    Direction::Ascending => Place::Rising(Reverse(text)),
-                    Direction::Descending => Place::Falling(text),
-                }
-            }
+            Ok(true) => match direction {
+                Direction::Ascending => Place::Rising(Reverse(text)),
+                Direction::Descending => Place::Falling(text),
+            },
             Ok(false) | Err(_) => Place::Missing,
         }
     }
@@ -379,9 +349,9 @@ fn segment_key_of(cursor: &Cursor, sources: &[(Source, Direction)]) -> tantivy::
                 unsigned(float_rank(*number as f64))
             }
             (Source::Number { .. }, CursorKey::Integer(number)) => unsigned(*number),
-            (Source::Text { column, ords, .. }, CursorKey::Text(text)) => match column {
+            (Source::Text(column), CursorKey::Text(text)) => match column {
                 None => between(0),
-                Some(column) => place_of(column, ords, text)?,
+                Some(column) => place_of(column, text)?,
             },
             // Missing, or a value of another kind, as no cursor of this query has: the last place.
             _ => continue,
@@ -392,15 +362,8 @@ fn segment_key_of(cursor: &Cursor, sources: &[(Source, Direction)]) -> tantivy::
 }
 
 /// A text's place in a dictionary: at its own if it is there, else between its neighbours.
-fn place_of(column: &StrColumn, ords: &Range<u64>, text: &str) -> tantivy::Result<u64> {
-    let mut full = String::new();
-    if ords.start < ords.end && ords.end != u64::MAX {
-        // All texts of the range have the same prefix, up to its zero character.
-        column.ord_to_str(ords.start, &mut full)?;
-        full.truncate(full.find('\0').map_or(0, |zero| zero + 1));
-    }
-    full.push_str(text);
-    let bytes = full.as_bytes();
+fn place_of(column: &StrColumn, text: &str) -> tantivy::Result<u64> {
+    let bytes = text.as_bytes();
     Ok(match column.dictionary().term_ord(bytes)? {
         Some(ord) => between(ord),
         None => 2 * ord_from(column, bytes)?,

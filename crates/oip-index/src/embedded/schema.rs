@@ -22,7 +22,7 @@ use crate::templates::{FieldType, Templates, Typed};
 use crate::words::ANALYZER;
 
 /// The version of everything in a folder of this backend.
-pub(super) const FORMAT_VERSION: u32 = 3;
+pub(super) const FORMAT_VERSION: u32 = 6;
 
 /// Characters of a text in a field of words that count when sorting by it.
 const ORDER_CHARS_MAX: usize = 128;
@@ -31,7 +31,6 @@ const ORDER_CHARS_MAX: usize = 128;
 pub(super) mod column {
     pub(in super::super) const DID: &str = "did";
     pub(in super::super) const TAG: &str = "tag";
-    pub(in super::super) const UNTYPED: &str = "untyped";
     pub(super) const TYPED: &str = "typed";
 }
 
@@ -56,6 +55,8 @@ pub(super) struct Fields {
     pub(super) exact: Field,
     /// Every path at which, or below which, there is a value.
     pub(super) present: Field,
+    /// The DIDs that the record refers to.
+    pub(super) references: Field,
     /// Values of typed fields as columns, by [`key`]; see [`rank`] for what numbers become.
     pub(super) typed: Field,
     /// Words of the typed fields of words that have no field of their own here, by [`key`].
@@ -69,7 +70,6 @@ pub(super) struct Fields {
     /// The version, [`version_bytes`].
     pub(super) version: Field,
     tag: Field,
-    untyped: Field,
 }
 
 /// What is known about fields, by the text of their paths.
@@ -122,6 +122,7 @@ impl Fields {
             readers: schema.add_text_field("readers", exact()),
             exact: schema.add_text_field("exact", exact()),
             present: schema.add_text_field("present", exact()),
+            references: schema.add_text_field("references", exact()),
             typed: schema
                 .add_json_field(column::TYPED, JsonObjectOptions::default().set_fast("raw")),
             words: schema.add_json_field(
@@ -136,7 +137,6 @@ impl Fields {
             document: schema.add_text_field("document", STORED),
             version: schema.add_bytes_field("version", STORED),
             tag: schema.add_text_field(column::TAG, column_only()),
-            untyped: schema.add_text_field(column::UNTYPED, column_only()),
         };
         (schema.build(), fields)
     }
@@ -199,6 +199,9 @@ impl Fields {
         for string in &facts.strings {
             entry.add_text(self.strings, string);
         }
+        for did in facts.references().filter(|did| is_exact(did)) {
+            entry.add_text(self.references, did);
+        }
     }
 
     fn add_values(&self, entry: &mut TantivyDocument, types: &Types, values: &[FieldValue<'_>]) {
@@ -209,9 +212,7 @@ impl Fields {
             let Some((kind, key)) = types.by_path.get(path.as_str()) else {
                 present.extend(ancestors(path));
                 if let Some(text) = untyped(value).filter(|text| is_exact(text)) {
-                    let term = exact_term(path, &text);
-                    entry.add_text(self.untyped, &term);
-                    entry.add_text(self.exact, &term);
+                    entry.add_text(self.exact, exact_term(path, &text));
                 }
                 continue;
             };
@@ -340,14 +341,15 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     ends.chain([path.len()]).map(|end| &path[..end])
 }
 
-pub(super) const VERSION_BYTES: usize = 48;
+pub(super) const VERSION_BYTES: usize = 49;
 
-/// Time, revision and digest, one behind the other.
+/// Class, time, revision and digest, one behind the other.
 pub(super) fn version_bytes(version: &Version) -> [u8; VERSION_BYTES] {
     let mut bytes = [0; VERSION_BYTES];
-    bytes[..8].copy_from_slice(&version.indexed_at_ms.to_be_bytes());
-    bytes[8..16].copy_from_slice(&version.revision.to_be_bytes());
-    bytes[16..].copy_from_slice(&version.digest);
+    bytes[0] = version.class;
+    bytes[1..9].copy_from_slice(&version.indexed_at_ms.to_be_bytes());
+    bytes[9..17].copy_from_slice(&version.revision.to_be_bytes());
+    bytes[17..].copy_from_slice(&version.digest);
     bytes
 }
 
@@ -355,9 +357,10 @@ pub(super) fn version_bytes(version: &Version) -> [u8; VERSION_BYTES] {
 pub(super) fn version_of(bytes: &[u8]) -> Option<Version> {
     let bytes: &[u8; VERSION_BYTES] = bytes.try_into().ok()?;
     Some(Version {
-        indexed_at_ms: i64::from_be_bytes(bytes[..8].try_into().ok()?),
-        revision: u64::from_be_bytes(bytes[8..16].try_into().ok()?),
-        digest: bytes[16..].try_into().ok()?,
+        class: bytes[0],
+        indexed_at_ms: i64::from_be_bytes(bytes[1..9].try_into().ok()?),
+        revision: u64::from_be_bytes(bytes[9..17].try_into().ok()?),
+        digest: bytes[17..].try_into().ok()?,
     })
 }
 
@@ -441,6 +444,7 @@ mod tests {
     #[test]
     fn a_version_comes_back_from_its_bytes() {
         let version = Version {
+            class: 2,
             indexed_at_ms: -5,
             revision: 7,
             digest: [9; 32],

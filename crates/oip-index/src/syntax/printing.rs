@@ -5,8 +5,8 @@ use std::ops::Bound;
 use crate::condition::{Condition, LastWord, MatchMode, Phrase, Spelling, Text};
 use crate::field::FieldPath;
 
-/// A condition as a text. One that was read from a text is read back from this as the same. Tags, lists of values
-/// and texts of several words, which no text gives, are written as what means the same.
+/// A condition as a text. One that was read from a text is read back from this as the same. Tags, lists of values,
+/// texts of several words and counted alternatives, which no text gives, are written as what fits the same.
 #[must_use]
 pub fn print(condition: &Condition) -> String {
     let mut out = String::new();
@@ -53,8 +53,12 @@ fn print_into(out: &mut String, condition: &Condition) {
             out.push_str("storage:");
             push_quoted(out, method);
         }
+        Condition::Refers(start) => {
+            out.push_str("refers:");
+            push_quoted(out, start);
+        }
         Condition::All(parts) => print_joined(out, parts, " ", "*"),
-        Condition::Any(parts) => print_joined(out, parts, " OR ", "NOT *"),
+        Condition::Any(parts) | Condition::Most(parts) => print_joined(out, parts, " OR ", "NOT *"),
         Condition::Not(part) => {
             out.push_str("NOT ");
             print_part(out, part);
@@ -77,7 +81,7 @@ fn print_joined(out: &mut String, parts: &[Condition], between: &str, none: &str
 /// In parentheses where it would fall apart.
 fn print_part(out: &mut String, part: &Condition) {
     let joins = match part {
-        Condition::All(_) | Condition::Any(_) => true,
+        Condition::All(_) | Condition::Any(_) | Condition::Most(_) => true,
         Condition::Exact { any_of, .. } => any_of.len() != 1,
         Condition::Tags { tags, .. } => tags.len() != 1,
         Condition::Text(Text { fields, .. }) | Condition::Phrase(Phrase { fields, .. }) => {

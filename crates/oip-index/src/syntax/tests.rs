@@ -119,12 +119,25 @@ fn texts_mean_what_the_table_says() {
             range("x.y", Included("a b"), Excluded("c")),
         ),
         (
+            "post:*\"a b\"",
+            All(vec![
+                Condition::Exists {
+                    field: field("post"),
+                },
+                phrase("a b"),
+            ]),
+        ),
+        (
             "post:*",
             Condition::Exists {
                 field: field("post"),
             },
         ),
         ("storage:gun", Condition::Storage("gun".into())),
+        (
+            "refers:did:gun:5b:a",
+            Condition::Refers("did:gun:5b:a".into()),
+        ),
         ("did:gun:5b:a", Condition::did("did:gun:5b:a")),
         ("did:did:gun:5b:a", Condition::did("did:gun:5b:a")),
         (r"my\.template.a:b", in_field(r"my\.template.a", "b")),

@@ -68,6 +68,85 @@ fn every_fixture_s_fields_are_known_and_of_their_type() {
     assert!(seen > 300, "{seen}");
 }
 
+/// Every template's fields in a JSON value, at any depth and in any of the layouts: nested nodes, texts, objects.
+fn described(value: &Value, found: &mut Vec<(String, Value)>) {
+    match value {
+        Value::String(text) if text.starts_with(['{', '[']) => {
+            if let Ok(inner) = serde_json::from_str::<Value>(text) {
+                described(&inner, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| described(item, found)),
+        Value::Object(members) => {
+            let soul = value.pointer("/_/#").and_then(Value::as_str);
+            if let Some((_, template)) = soul.and_then(|soul| soul.split_once("/data/")) {
+                found.push((template.to_owned(), value.clone()));
+            } else if members.get("basic").is_some_and(Value::is_object) {
+                let templates = members.iter();
+                found.extend(templates.map(|(name, fields)| (name.clone(), fields.clone())));
+                return;
+            }
+            members.values().for_each(|member| described(member, found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_era_and_vector_s_fields_are_of_the_types_that_ship() {
+    let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata");
+    let templates = Templates::known();
+    let (mut seen, mut files) = (0, 0);
+    for folder in ["eras", "records", "vectors/oip", "vectors/own"] {
+        let mut in_folder = 0;
+        for entry in fs::read_dir(testdata.join(folder)).unwrap() {
+            let file = entry.unwrap().path();
+            let Ok(whole) = serde_json::from_slice::<Value>(&fs::read(&file).unwrap()) else {
+                panic!("{} is no JSON", file.display());
+            };
+            files += 1;
+            let mut all = Vec::new();
+            described(&whole, &mut all);
+            for (template, fields) in all {
+                let Some(fields) = fields.as_object() else {
+                    continue;
+                };
+                for (name, value) in fields.iter().filter(|(name, _)| *name != "_") {
+                    let Ok(field) = FieldPath::from_names(["data", &*template, &**name]) else {
+                        continue;
+                    };
+                    let Some(kind) = templates.field_type(&field) else {
+                        continue;
+                    };
+                    // Arrays as they lie in the graph: as texts.
+                    let packed = value
+                        .as_str()
+                        .and_then(|text| serde_json::from_str(text).ok());
+                    let value = packed
+                        .filter(Value::is_array)
+                        .unwrap_or_else(|| value.clone());
+                    let one = std::slice::from_ref(&value);
+                    for item in value.as_array().map_or(one, Vec::as_slice) {
+                        // What a deployed replica makes of items that look like arrays: damage, kept as such.
+                        if item.is_array() {
+                            continue;
+                        }
+                        assert!(
+                            item.is_null() || kind.of_json(item).is_some(),
+                            "{}: {field}: {item}",
+                            file.display()
+                        );
+                        in_folder += 1;
+                    }
+                }
+            }
+        }
+        assert!(in_folder > 0, "{folder} shows no field that is known");
+        seen += in_folder;
+    }
+    assert!(seen > 700 && files > 30, "{seen} values in {files} files");
+}
+
 #[test]
 fn values_are_read_by_the_field_s_type() {
     let templates = Templates::known();

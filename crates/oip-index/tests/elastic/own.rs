@@ -1,12 +1,13 @@
 //! What only this backend has: versions, other programs' documents, generations, privacy.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oip_index::elastic::PrivateDocuments;
 use oip_index::{
-    Access, Condition, Envelope, FieldPath, Index, IndexError, IndexOp, Position, Query, Readers,
-    RefusalReason, Version,
+    Access, Condition, ElasticIndex, Envelope, FieldPath, Index, IndexError, IndexOp, Position,
+    Query, Readers, RefusalReason, Templates, Version,
 };
 use serde_json::json;
 
@@ -96,6 +97,33 @@ fn an_older_version_never_overwrites_a_newer_one() {
         );
         apply(&index, &[versioned(did, "third", at(3_000, 1))], 6);
         assert_eq!(found(&index, "third"), [did]);
+    }
+}
+
+#[test]
+fn a_better_signed_version_stands_above_a_later_one() {
+    for server in servers() {
+        let index = Place::new(server);
+        let index = index.index();
+        let did = "did:gun:a";
+        let signed = |class, version| Version { class, ..version };
+        apply(
+            &index,
+            &[versioned(did, "unsigned", signed(0, at(2_000, 0)))],
+            1,
+        );
+        apply(
+            &index,
+            &[versioned(did, "signed", signed(1, at(1_000, 0)))],
+            2,
+        );
+        assert_eq!(found(&index, "signed"), [did]);
+        apply(
+            &index,
+            &[versioned(did, "later", signed(0, at(3_000, 0)))],
+            3,
+        );
+        assert_eq!(found(&index, "signed"), [did]);
     }
 }
 
@@ -350,9 +378,8 @@ fn private_documents_are_seen_by_their_readers_and_by_their_own_node() {
 fn private_documents_stay_out_of_an_index_that_is_not_guarded() {
     for server in servers() {
         let place = Place::new(server);
-        let port = place.url.rsplit(':').next().unwrap();
         // Leads to this machine too, and isn't known to: to the backend, somebody else's address.
-        let proxy = super::proxy::Proxy::before(&format!("http://127.0.0.1:{port}"));
+        let proxy = super::proxy::Proxy::before(&place.url);
         let url = proxy.url.replace("127.0.0.1", "[::ffff:127.0.0.1]");
         let mut settings = oip_index::ElasticSettings::new(&url, &place.name, "node-a").unwrap();
         assert!(settings.private_kept_out().is_some());
@@ -369,8 +396,22 @@ fn private_documents_stay_out_of_an_index_that_is_not_guarded() {
         assert_eq!(dids(&index, &ann()), ["did:gun:a"]);
         let (_, there) = place.call("GET", "/_doc/did:gun:b", None);
         assert_eq!(there["_source"]["data"], json!(null), "{there}");
-        let trouble = index.status().trouble.unwrap();
-        assert!(trouble.contains("OIP_ELASTICSEARCH_PRIVATE"), "{trouble}");
+        assert!(!index.takes_private());
+        assert_eq!(index.status().trouble, None, "all else works");
+        let kept_out = index.status().kept_out.unwrap();
+        assert!(kept_out.contains("OIP_ELASTICSEARCH_PRIVATE"), "{kept_out}");
+        // A node that starts now knows of it from the server.
+        let started = open(settings.clone());
+        started.look().unwrap();
+        assert_eq!(started.status().kept_out, Some(kept_out));
+        apply(&started, &[removed("did:gun:b", VERSION)], 1);
+        started.look().unwrap();
+        assert_eq!(
+            started.status().kept_out,
+            None,
+            "nothing is kept out any more"
+        );
+        apply(&index, &[readable_by("did:gun:b", "word", &["ann"])], 1);
         // A public record that becomes private leaves.
         apply(&index, &[readable_by("did:gun:a", "word", &["ann"])], 2);
         assert_eq!(dids(&index, &ann()), [""; 0]);
@@ -449,17 +490,115 @@ fn a_server_that_is_none_is_told_by_name() {
 }
 
 #[test]
-fn sorting_by_a_field_of_no_known_type_is_refused_with_the_cure() {
+fn a_position_in_the_feed_of_another_store_is_not_used() {
     for server in servers() {
-        let index = Place::new(server).index();
-        let query = Query {
-            sort: vec![oip_index::SortKey::field(
-                "pantry.count".parse().unwrap(),
-                oip_index::Direction::Ascending,
-            )],
-            ..Query::default()
+        for deployed in [false, true] {
+            let place = Place::new(server);
+            if deployed {
+                place.make_as_deployed_nodes_do();
+            }
+            let of_store = |store: &str| {
+                let mut settings = place.settings();
+                settings.store = store.to_owned();
+                open(settings)
+            };
+            let first = of_store("first");
+            assert_eq!(first.cursor().unwrap(), 0);
+            apply(&first, &[named("did:gun:old", "old")], 1_000);
+            assert_eq!(of_store("first").cursor().unwrap(), 1_000);
+            let second = of_store("second");
+            let error = second.cursor().unwrap_err();
+            assert!(matches!(error, IndexError::OtherStore), "{error}");
+            assert_eq!(second.status().trouble, None);
+            second.clear().unwrap();
+            assert_eq!(second.cursor().unwrap(), 0);
+            assert_eq!(second.count(&Query::default()).unwrap(), 0);
+            apply(&second, &[named("did:gun:a", "a")], 1);
+            assert_eq!(of_store("second").cursor().unwrap(), 1);
+            assert_eq!(dids(&second, &Query::default()), ["did:gun:a"]);
+        }
+    }
+}
+
+#[test]
+fn a_position_of_before_stores_had_names_goes_on() {
+    for server in servers() {
+        let place = Place::new(server);
+        apply(&place.index(), &[named("did:gun:a", "a")], 7);
+        let mut settings = place.settings();
+        settings.store = "named".to_owned();
+        assert_eq!(open(settings).cursor().unwrap(), 7);
+    }
+}
+
+#[test]
+fn status_names_the_server_and_the_mapping_of_an_index_of_others_as_it_is_now() {
+    for server in servers() {
+        let place = Place::new(server);
+        place.make_as_deployed_nodes_do();
+        let index = place.index();
+        assert_eq!(index.cursor().unwrap(), 0);
+        let backend = index.status().backend;
+        let (_, nodes) = super::place::call(&place.url, "GET", "/_nodes", None);
+        let node = nodes["nodes"].as_object().unwrap().values().next().unwrap();
+        let version = node["version"].as_str().unwrap();
+        let flavours = [
+            format!("elasticsearch {version}"),
+            format!("opensearch {version}"),
+        ];
+        assert!(flavours.contains(&backend), "{backend}");
+        let is_opensearch = version.starts_with('2') || version.starts_with('3');
+        assert_eq!(backend.starts_with("opensearch"), is_opensearch);
+        index.look().unwrap();
+        let before = index.status().mapping;
+        assert!(before.starts_with("theirs-"), "{before}");
+        index.look().unwrap();
+        assert_eq!(index.status().mapping, before);
+        let more = json!({"properties": {"added": {"type": "keyword"}}});
+        assert_eq!(place.call("PUT", "/_mapping", Some(more)).0, 200);
+        index.look().unwrap();
+        assert_ne!(index.status().mapping, before);
+    }
+}
+
+#[test]
+fn other_templates_make_another_mapping_and_ranges_over_their_fields() {
+    for server in servers() {
+        let place = Place::new(server);
+        let gauge = |height: u32| {
+            let did = format!("did:gun:{height}");
+            with_data(&did, json!({"gauge": {"height": height}}), json!({}))
         };
-        let error = index.search(&query).expect_err("it has no order");
-        assert!(error.to_string().contains("OIP_TEMPLATES_DIR"), "{error}");
+        let batch: Vec<_> = [5, 40, 300].into_iter().map(gauge).collect();
+        apply(&place.index(), &batch, 1);
+        let folder = tempfile::tempdir().unwrap();
+        let template = r#"{"template": "gauge", "fields": {"height": "double"}}"#;
+        std::fs::write(folder.path().join("gauge.json"), template).unwrap();
+        let templates = Templates::with_folder(folder.path()).unwrap();
+        let index = ElasticIndex::new(place.settings(), Arc::new(templates)).unwrap();
+        assert_eq!(index.cursor().unwrap(), 1);
+        let before = index.status();
+        assert!(before.rebuild_due.is_some(), "{before:?}");
+        let everything = Query::default();
+        assert_eq!(index.count(&everything).unwrap(), 3, "it serves meanwhile");
+        let mut rebuild = index.begin_rebuild().unwrap();
+        rebuild.apply(&batch, 1).unwrap();
+        rebuild.finish().unwrap();
+        let after = loop {
+            if index.count(&everything).unwrap() == 3 {
+                break index.status();
+            }
+        };
+        assert_eq!(after.rebuild_due, None);
+        assert_ne!(after.mapping, before.mapping);
+        let high = oip_index::syntax::parse("gauge.height:>=40").unwrap();
+        let mut found = dids(&index, &Query::of(high));
+        found.sort();
+        assert_eq!(found, ["did:gun:300", "did:gun:40"]);
+        let (_, mapping) = place.call("GET", "/_mapping", None);
+        let mapping = mapping.as_object().unwrap().values().next().unwrap();
+        let height =
+            &mapping["mappings"]["properties"]["data"]["properties"]["gauge"]["properties"];
+        assert_eq!(height["height"]["type"], "double", "{height}");
     }
 }

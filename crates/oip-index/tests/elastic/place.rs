@@ -72,6 +72,8 @@ impl Place {
     pub(crate) fn settings(&self) -> ElasticSettings {
         let mut settings = ElasticSettings::new(&self.url, &self.name, "node-a").unwrap();
         settings.patience = Duration::from_secs(60);
+        // The machine may be busy with other tests.
+        settings.search_max = Duration::from_secs(60);
         settings
     }
 

@@ -302,6 +302,7 @@ fn versioned(did: &str, record_type: &str, version: Version) -> IndexOp {
 
 pub(crate) fn holdings_are_listed_whole_in_order_with_their_versions(index: &dyn Index) {
     let version = |number: u64| Version {
+        class: (number / 50) as u8,
         indexed_at_ms: 1_768_903_200_000 + number as i64,
         revision: number,
         digest: [number as u8; 32],

@@ -1,7 +1,7 @@
 //! Applying, replacing, deleting, and what is returned.
 
 use oip_index::index::{DID_BYTES_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_NESTING_MAX};
-use oip_index::{Access, Index, Query, RefusalReason};
+use oip_index::{Access, Condition, Index, IndexOp, Query, Readers, RefusalReason, Refused};
 use serde_json::{Value, json};
 
 use super::corpus::{delete, document, named, records, upsert, whole, with_data};
@@ -152,6 +152,24 @@ pub(crate) fn odd_documents_are_taken(index: &dyn Index) {
     assert_eq!(documents, odd.iter().collect::<Vec<_>>());
 }
 
+pub(crate) fn a_refusal_is_kept_before_the_cursor_moves(index: &dyn Index) {
+    apply(index, &[named("did:gun:a", "before")], 1);
+    let batch = [named("did:gun:a", "after"), named("", "no did")];
+    let mut kept_at = Vec::new();
+    let mut full = |refused: &[Refused]| {
+        kept_at.push((refused.len(), index.cursor().unwrap()));
+        Err("no room".into())
+    };
+    let error = index.apply_keeping(&batch, 2, &mut full);
+    assert!(error.is_err(), "{error:?}");
+    assert_eq!((kept_at, index.cursor().unwrap()), (vec![(1, 1)], 1));
+    let applied = index.apply_keeping(&batch, 2, &mut |_| Ok(())).unwrap();
+    assert_eq!((applied.refused.len(), index.cursor().unwrap()), (1, 2));
+    assert_eq!(found(index, "after"), ["did:gun:a"]);
+    let unasked = index.apply_keeping(&batch[..1], 3, &mut |_| Err("asked for nothing".into()));
+    assert_eq!(unasked.unwrap().refused, []);
+}
+
 pub(crate) fn what_can_t_be_taken_is_named_and_holds_up_nothing(index: &dyn Index) {
     let long_did = "x".repeat(DID_BYTES_MAX + 1);
     let nested = |levels: usize| (1..levels).fold(json!([]), |inner, _| json!([inner]));
@@ -236,4 +254,56 @@ fn everything() -> Query {
         limit: 1_000,
         ..Query::default()
     }
+}
+
+pub(crate) fn a_record_of_many_values_is_found_by_any_of_them(index: &dyn Index) {
+    let did = "did:gun:many";
+    let items: Vec<String> = (0..12_000)
+        .map(|number| format!("item{number:05}"))
+        .collect();
+    let mut op = with_data(
+        did,
+        json!({"basic": {"name": "heap"}, "own": {"items": items}, "zz": {"last": "z"}}),
+        json!({"recordType": "post", "creator": {"didAddress": "did:key:z"}}),
+    );
+    if let IndexOp::Upsert { envelope, .. } = &mut op {
+        envelope.readers = Readers::Only(["ann".to_owned()].into());
+    }
+    apply(index, &[op, named("did:gun:other", "other")], 1);
+    let as_ann = |condition| Query {
+        access: Access::Readers(["ann".to_owned()].into()),
+        ..Query::of(condition)
+    };
+    let exact = |field: &str, value: &str| Condition::exact(field.parse().unwrap(), [value]);
+    for condition in [
+        Condition::did(did),
+        Condition::text("heap"),
+        Condition::text("item11999"),
+        exact("own.items", "item00000"),
+        exact("own.items", "item11999"),
+        exact("zz.last", "z"),
+        exact("oip.creator.didAddress", "did:key:z"),
+        Condition::Exists {
+            field: "zz".parse().unwrap(),
+        },
+    ] {
+        assert_eq!(
+            dids(index, &as_ann(condition.clone())),
+            [did],
+            "{condition:?}"
+        );
+        assert_eq!(
+            dids(index, &Query::of(condition)),
+            [""; 0],
+            "not for others"
+        );
+    }
+    let storage = as_ann(Condition::Storage("gun".into()));
+    assert_eq!(index.count(&storage).unwrap(), 2);
+    let held = index.holdings(None, 10).unwrap();
+    assert_eq!(held.len(), 2);
+    assert_eq!(
+        (held[0].did.as_str(), held[0].record_type.as_str()),
+        (did, "post")
+    );
 }

@@ -36,6 +36,7 @@ pub(crate) fn public() -> Envelope {
 
 /// The version of documents of which no case looks at the version.
 pub(crate) const VERSION: Version = Version {
+    class: 2,
     indexed_at_ms: 1_768_903_200_000,
     revision: 0,
     digest: [7; 32],

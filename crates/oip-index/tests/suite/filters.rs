@@ -5,7 +5,7 @@ use std::ops::Bound;
 use oip_index::{Access, Condition, FieldPath, Index, IndexOp, MatchMode, Position, Query};
 use serde_json::json;
 
-use super::corpus::{records, upsert};
+use super::corpus::{records, upsert, with_data};
 use super::{apply, dids};
 
 fn sorted(index: &dyn Index, query: &Query) -> Vec<String> {
@@ -137,6 +137,79 @@ pub(crate) fn storage_is_the_method_of_the_did(index: &dyn Index) {
     }
 }
 
+pub(crate) fn what_refers_to_a_did_is_found_wherever_it_stands(index: &dyn Index) {
+    let long = format!("did:gun:{}", "l".repeat(249));
+    let batch = [
+        with_data(
+            "did:gun:a",
+            json!({"recipe": {"ingredient": ["did:gun:oil", "did:gun:oil:2"]}}),
+            json!({}),
+        ),
+        with_data(
+            "did:gun:b",
+            json!({"own": {"deep": [{"er": "did:gun:oil"}]}}),
+            json!({}),
+        ),
+        with_data(
+            "did:gun:c",
+            json!({"post": {"articleText": "see did:gun:oil"}, "own": {"did:gun:oil": 1, "far": long}}),
+            json!({"creator": {"didAddress": "did:gun:oil"}}),
+        ),
+        upsert("did:gun:oil", json!({"avatar": "did:arweave:x"}), json!({})),
+    ];
+    apply(index, &batch, 1);
+    for (start, expected) in [
+        ("did:gun:oil", vec!["did:gun:a", "did:gun:b"]),
+        ("did:gun:oil:", vec!["did:gun:a"]),
+        ("did:arweave:", vec!["did:gun:oil"]),
+        ("did:gun:oils", vec![]),
+        ("did:Gun:oil", vec![]),
+        ("did:gun:l", vec![]),
+    ] {
+        let query = Query::of(Condition::Refers(start.into()));
+        assert_eq!(sorted(index, &query), expected, "{start}");
+    }
+}
+
+pub(crate) fn the_more_alternatives_hold_the_better(index: &dyn Index) {
+    let batch = [
+        record("did:gun:one", "post", "did:key:a", &["sea"]),
+        record(
+            "did:gun:three",
+            "post",
+            "did:key:b",
+            &["sea", "boat", "tide"],
+        ),
+        record("did:gun:two", "post", "did:key:c", &["tide", "sea"]),
+        record("did:gun:none", "post", "did:key:d", &["hill"]),
+    ];
+    apply(index, &batch, 1);
+    let tag = |tag: &str| Condition::exact(FieldPath::tags(), [tag]);
+    let most = Condition::Most(vec![tag("sea"), tag("boat"), tag("tide")]);
+    let best_first = Query::of(most.clone());
+    let expected = ["did:gun:three", "did:gun:two", "did:gun:one"];
+    assert_eq!(dids(index, &best_first), expected);
+    let hits = index.search(&best_first).unwrap().hits;
+    let scores: Vec<_> = hits.iter().filter_map(|hit| hit.score).collect();
+    assert_eq!(scores, [3.0, 2.0, 1.0]);
+    // Words in a part don't count beyond the 1, and other conditions don't either.
+    let words = Condition::Most(vec![Condition::text("sea"), tag("boat")]);
+    let both = Query::of(words.and(Condition::record_types(["post"])));
+    assert_eq!(index.search(&both).unwrap().hits[0].score, Some(2.0));
+    assert_eq!(
+        index
+            .count(&Query::of(Condition::Not(Box::new(most))))
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        index
+            .count(&Query::of(Condition::Most(Vec::new())))
+            .unwrap(),
+        0
+    );
+}
+
 fn stamped_within(from: Option<i64>, to: Option<i64>) -> Condition {
     let bound = |ms: Option<i64>| match ms {
         Some(ms) => Bound::Included(ms.to_string()),
@@ -175,6 +248,34 @@ pub(crate) fn dates_are_a_closed_range(index: &dyn Index) {
         let query = Query::of(stamped_within(from, to));
         assert_eq!(sorted(index, &query), expected, "{from:?} to {to:?}");
     }
+}
+
+pub(crate) fn dates_in_seconds_are_compared_by_days_and_times(index: &dyn Index) {
+    let dated = |did: &str, second: i64| upsert(did, json!({"date": second}), json!({}));
+    // 2026-01-20 begins with the second 1768867200.
+    let batch = [
+        dated("a", 1_768_867_199),
+        dated("b", 1_768_867_200),
+        dated("c", 1_768_867_200 + 86_399),
+        dated("d", 1_768_867_200 + 86_400),
+    ];
+    apply(index, &batch, 1);
+    for (text, expected) in [
+        ("date:>=2026-01-20", vec!["b", "c", "d"]),
+        ("date:>2026-01-20", vec!["d"]),
+        ("date:<2026-01-20", vec!["a"]),
+        ("date:<=2026-01-20", vec!["a", "b", "c"]),
+        ("date:[2026-01-20 TO 2026-01-20]", vec!["b", "c"]),
+        ("date:>=\"2026-01-20T23:59:59Z\"", vec!["c", "d"]),
+        ("date:<1768867200", vec!["a"]),
+    ] {
+        let query = Query::of(oip_index::syntax::parse(text).unwrap());
+        assert_eq!(sorted(index, &query), expected, "{text}");
+    }
+    let wrong = Query::of(oip_index::syntax::parse("date:>=soon").unwrap());
+    assert!(index.search(&wrong).is_err());
+    let servings = oip_index::syntax::parse("recipe.servings:>=2026-01-20").unwrap();
+    assert!(index.search(&Query::of(servings)).is_err(), "it is no date");
 }
 
 pub(crate) fn filters_and_text_must_all_hold(index: &dyn Index) {

@@ -27,6 +27,8 @@ macro_rules! index_suite {
             many_small_batches_leave_every_document,
             odd_documents_are_taken,
             what_can_t_be_taken_is_named_and_holds_up_nothing,
+            a_refusal_is_kept_before_the_cursor_moves,
+            a_record_of_many_values_is_found_by_any_of_them,
             clear_forgets_everything);
         crate::suite::index_suite!($with_index, text:
             records_are_found_by_their_words,
@@ -45,7 +47,10 @@ macro_rules! index_suite {
             tags_are_exact_and_any_or_all,
             a_did_finds_its_document_only,
             storage_is_the_method_of_the_did,
+            what_refers_to_a_did_is_found_wherever_it_stands,
+            the_more_alternatives_hold_the_better,
             dates_are_a_closed_range,
+            dates_in_seconds_are_compared_by_days_and_times,
             filters_and_text_must_all_hold,
             counts_follow_the_query,
             record_types_are_counted);
@@ -56,13 +61,16 @@ macro_rules! index_suite {
             names_sort_without_case,
             the_default_order_is_newest_first_or_best_first,
             a_page_past_the_end_is_empty_and_still_counts,
-            limits_are_errors_that_name_themselves);
+            limits_are_errors_that_name_themselves,
+            heavy_and_deep_queries_run_up_to_the_limit);
         crate::suite::index_suite!($with_index, fields:
             words_in_a_field_are_found_there_only,
             whole_values_are_exact_in_every_field,
             ranges_go_by_the_field_s_type,
             fields_and_templates_exist_where_they_have_a_value,
             any_field_sorts,
+            sorting_by_a_field_of_no_known_type_is_refused_with_the_cure,
+            documents_that_agree_on_their_fields_answer_alike_everywhere,
             phrases_stand_in_one_field_in_order,
             slips_are_forgiven_where_asked_and_count_less,
             conditions_join_and_negate);

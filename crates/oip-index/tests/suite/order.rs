@@ -1,10 +1,10 @@
 //! Sorting and paging.
 
-use oip_index::condition::{CONDITION_DEPTH_MAX, CONDITIONS_MAX, VALUES_MAX};
+use oip_index::condition::{CONDITION_DEPTH_MAX, CONDITIONS_MAX, LOOKUPS_MAX, VALUES_MAX};
 use oip_index::query::{PAGE_HITS_MAX, RESULT_WINDOW_MAX, SORT_KEYS_MAX};
 use oip_index::{
-    Condition, Direction, FieldPath, Index, IndexError, IndexOp, MatchMode, Position, Query,
-    QueryError, SortBy, SortKey,
+    Condition, Direction, FieldPath, Index, IndexError, IndexOp, LastWord, MatchMode, Position,
+    Query, QueryError, SortBy, SortKey, Spelling, Text,
 };
 use serde_json::json;
 
@@ -234,6 +234,67 @@ pub(crate) fn a_page_past_the_end_is_empty_and_still_counts(index: &dyn Index) {
         };
         let page = index.search(&query).unwrap();
         assert_eq!((page.total, page.hits.len()), (1_000, expected));
+    }
+}
+
+fn text(words: usize, spelling: Spelling, last_word: LastWord) -> Condition {
+    let words: Vec<String> = (0..words)
+        .map(|number| format!("word{number:03}"))
+        .collect();
+    Condition::Text(Text {
+        mode: MatchMode::Any,
+        spelling,
+        last_word,
+        ..Text::new(words.join(" "))
+    })
+}
+
+/// As much as is allowed runs, whatever it is made of; more is refused by us, and not by a server.
+pub(crate) fn heavy_and_deep_queries_run_up_to_the_limit(index: &dyn Index) {
+    apply(index, &[named("did:gun:a", "word001")], 1);
+    let found = |condition: Condition| dids(index, &Query::of(condition));
+    let refused = |condition: Condition| match index.search(&Query::of(condition)) {
+        Err(IndexError::Query(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let fuzzy = |texts| Condition::Any(vec![text(60, Spelling::Fuzzy, LastWord::Whole); texts]);
+    assert_eq!(found(fuzzy(2)), ["did:gun:a"]);
+    let max = LOOKUPS_MAX;
+    assert_eq!(refused(fuzzy(3)), QueryError::TooManyLookups { max });
+    // As a stranger may ask: 200 words with slips.
+    let typed = "word001~ OR ".repeat(199) + "word001~";
+    let typed = oip_index::syntax::parse(&typed).unwrap();
+    assert_eq!(refused(typed), QueryError::TooManyLookups { max });
+    let part = |number: usize| Condition::exact("own.x".parse().unwrap(), [number.to_string()]);
+    let tags = |tags: usize| Condition::Tags {
+        tags: (0..tags).map(|number| number.to_string()).collect(),
+        mode: MatchMode::All,
+    };
+    let parts = (0..20).map(part).chain([tags(VALUES_MAX)]).collect();
+    assert_eq!(found(Condition::Any(parts)), [""; 0]);
+    let parts = (0..21).map(part).chain([tags(VALUES_MAX)]).collect();
+    assert_eq!(
+        refused(Condition::Any(parts)),
+        QueryError::TooManyLookups { max }
+    );
+    type Nest = fn(Condition) -> Condition;
+    let nests: [(Nest, usize); 4] = [
+        (|inner| Condition::All(vec![inner.clone(), inner]), 1),
+        (|inner| Condition::Any(vec![Condition::did("x"), inner]), 1),
+        (
+            |inner| Condition::Not(Box::new(Condition::Not(Box::new(inner)))),
+            2,
+        ),
+        (|inner| Condition::Most(vec![Condition::did("x"), inner]), 2),
+    ];
+    for (nest, levels) in nests {
+        let innermost = || text(2, Spelling::Fuzzy, LastWord::Prefix);
+        // Each level of All doubles the whole: a few are enough, the others go all the way.
+        let most = (CONDITION_DEPTH_MAX - 1) / levels;
+        let doubles = matches!(nest(Condition::Everything), Condition::All(_));
+        let depth = if doubles { 5 } else { most };
+        let whole = (0..depth).fold(innermost(), |inner, _| nest(inner));
+        assert_eq!(found(whole.clone()), ["did:gun:a"], "{whole:?}");
     }
 }
 

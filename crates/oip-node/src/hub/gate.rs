@@ -13,6 +13,7 @@ use super::{Done, Running, Scan, Unchecked};
 use crate::admission;
 use crate::allowance::Cost;
 use crate::clock;
+use crate::config::Admission;
 use crate::loader::{self, Given, Load};
 
 impl Running {
@@ -35,7 +36,7 @@ impl Running {
             Load::Rest(rest) => {
                 self.begin(peer);
                 let done = self.done.clone();
-                return loader::rest(&self.hub.store, rest, move |given| {
+                return loader::rest(&self.hub.background, &self.hub.store, rest, move |given| {
                     let _ = done.send(Done::Loaded {
                         ticket,
                         peer,
@@ -63,8 +64,16 @@ impl Running {
         match &part {
             Loaded::Failed(reject @ Reject::StoreFailed) => self.hub.metrics.reject(reject.name()),
             Loaded::Failed(reject) => self.rejected(peer, reject),
-            Loaded::Missing | Loaded::Part { .. } => {}
+            Loaded::Missing | Loaded::MissingHere | Loaded::Part { .. } => {}
         }
+        let part = match part {
+            Loaded::Missing if self.is_used_up(peer, Cost::Missed) => Loaded::MissingHere,
+            Loaded::Missing => {
+                self.spend(peer, Cost::Missed, 1);
+                Loaded::Missing
+            }
+            part => part,
+        };
         self.feed(Input::Loaded {
             ticket,
             parts: part,
@@ -83,7 +92,7 @@ impl Running {
             return;
         };
         let parts = self.range_parts.clone();
-        loader::range(&self.hub.store, get, move |given| {
+        loader::range(&self.hub.background, &self.hub.store, get, move |given| {
             // A hub that has stopped has nobody to answer.
             let _ = parts.blocking_send(Done::Loaded {
                 ticket,
@@ -102,9 +111,23 @@ impl Running {
         mut graph: Graph,
     ) {
         self.begin(peer);
+        let souls = graph.iter().map(|node| node.soul.clone()).collect();
+        self.writes.begin(peer, ticket, souls);
         // What is to be kept for some seconds only, and is older, is dropped without a word.
         gun::sea::drop_expired(&mut graph, State::from_millis(clock::wall_ms()));
+        // What a peer that the operator named passes on was made by many: one of them must not hide the others.
+        let is_dialled = !self.origins.contains_key(&peer);
+        let sent = graph.len();
+        if is_dialled {
+            self.drop_false_pointers(&mut graph);
+            let (admission, registry) = (self.hub.admission, &self.hub.registry);
+            graph.retain(|node| admission::admits(admission, registry, &node.soul));
+        }
+        let kept = (graph.len() < sent && !graph.is_empty()).then(|| graph.clone());
         let checked = match self.admit(peer, &graph) {
+            Ok(_) if sent > 0 && graph.is_empty() => {
+                return self.refuse(ticket, peer, Reject::NotAdmitted);
+            }
             Ok(checked) => checked,
             Err(reject) => return self.refuse(ticket, peer, reject),
         };
@@ -113,6 +136,7 @@ impl Running {
             peer,
             origin,
             graph,
+            kept,
         };
         if checked == 0 {
             return self.submit(put);
@@ -122,9 +146,33 @@ impl Running {
         self.check_next();
     }
 
+    /// Takes out pointers that lead astray, so that a right one finds its place free, however old it is. One under our own
+    /// id is told: whoever looks for this node behind that peer meets it.
+    fn drop_false_pointers(&self, graph: &mut Graph) {
+        for node in graph.iter_mut() {
+            let soul = node.soul.clone();
+            node.entries.retain(|entry| {
+                let Some(id) = self.hub.registry.false_pointer(soul.as_str(), entry) else {
+                    return true;
+                };
+                if *id == *self.hub.identity_id {
+                    self.hub.misled.notify_one();
+                }
+                self.hub.admission == Admission::Open
+            });
+        }
+        graph.retain(|node| !node.entries.is_empty());
+    }
+
     /// Whether a put is taken, by its shape and by what its sender has used up.
     fn admit(&self, peer: PeerId, graph: &Graph) -> Result<usize, Reject> {
-        let checked = admission::admit(self.hub.admission, &self.hub.registry, graph)?;
+        let checked = match admission::admit(self.hub.admission, &self.hub.registry, graph) {
+            // gun.js answers a node of any size in one message; who it is asked of is the operator's choice.
+            Err(Reject::TooManyKeys { .. }) if !self.origins.contains_key(&peer) => {
+                graph.iter().map(|node| node.entries.len()).sum()
+            }
+            checked => checked?,
+        };
         let is_ahead = || {
             let now = State::from_millis(clock::wall_ms());
             let entries = graph.iter().flat_map(|node| &node.entries);
@@ -148,10 +196,20 @@ impl Running {
         };
         let (admission, store) = (self.hub.admission, self.hub.store.clone());
         let done = self.done.clone();
-        drop(tokio::task::spawn_blocking(move || {
-            let result = admission::verify(admission, &store, &put.graph, clock::wall_ms());
+        let is_dialled = !self.origins.contains_key(&put.peer);
+        self.hub.background.start(move || {
+            let now_ms = clock::wall_ms();
+            let mut put = put;
+            let mut result = admission::verify(admission, &store, &put.graph, now_ms);
+            if is_dialled && matches!(&result, Err(reject) if *reject != Reject::StoreFailed) {
+                admission::keep_verified(admission, &store, &mut put.graph, now_ms);
+                if !put.graph.is_empty() {
+                    put.kept = Some(put.graph.clone());
+                    result = Ok(());
+                }
+            }
             let _ = done.send(Done::Checked { put, result });
-        }));
+        });
     }
 
     pub(super) fn submit(&mut self, put: Unchecked) {
@@ -160,6 +218,7 @@ impl Running {
             peer,
             origin,
             graph,
+            kept,
         } = put;
         let done = self.done.clone();
         let finish = move |result| {
@@ -167,6 +226,7 @@ impl Running {
                 ticket,
                 peer,
                 origin,
+                kept,
                 result,
             });
         };
@@ -194,12 +254,12 @@ impl Running {
             .spend(origin, cost, amount, clock::wall_ms());
     }
 
-    /// Whether an address that writes over HTTP may store and have checked more.
-    pub(super) fn can_afford(&self, origin: IpAddr) -> bool {
+    /// Whether an address that comes over HTTP has something left of all of these.
+    pub(super) fn can_afford(&self, origin: IpAddr, costs: &[Cost]) -> bool {
         let now_ms = clock::wall_ms();
-        [Cost::Bytes, Cost::Souls, Cost::Checked]
-            .into_iter()
-            .all(|cost| !self.hub.allowances.is_used_up(origin, cost, now_ms))
+        costs
+            .iter()
+            .all(|cost| !self.hub.allowances.is_used_up(origin, *cost, now_ms))
     }
 
     fn is_used_up(&self, peer: PeerId, cost: Cost) -> bool {

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use gun::Graph;
-use gun::mesh::{PeerId, Told};
+use gun::mesh::{Answer, PeerId, Token, Told};
 use gun::wire::Get;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Fetched;
+use super::{Fetched, Running};
 use crate::allowance::Cost;
 
 /// What the rest of the node asks the hub to do.
@@ -27,6 +27,7 @@ pub(super) enum Command {
     },
     Afford {
         origin: IpAddr,
+        costs: &'static [Cost],
         reply: oneshot::Sender<bool>,
     },
     Spend {
@@ -79,11 +80,15 @@ impl HubHandle {
         }
     }
 
-    /// Whether an address that writes over HTTP has something left of what peers may store in a day.
-    pub(crate) async fn affords(&self, origin: IpAddr) -> bool {
+    /// Whether an address that comes over HTTP has something left of all of these.
+    pub(crate) async fn affords(&self, origin: IpAddr, costs: &'static [Cost]) -> bool {
         let (reply, affords) = oneshot::channel();
-        let asked = self.commands.send(Command::Afford { origin, reply });
-        // A hub that has stopped lets nobody write.
+        let asked = self.commands.send(Command::Afford {
+            origin,
+            costs,
+            reply,
+        });
+        // A hub that has stopped lets nobody do anything.
         asked.await.is_ok() && affords.await.unwrap_or(false)
     }
 
@@ -96,5 +101,36 @@ impl HubHandle {
         };
         // A hub that has stopped counts no more.
         let _ = self.commands.send(spent).await;
+    }
+}
+
+/// A question that was asked and is not answered yet.
+pub(super) struct Asked {
+    pub(super) reply: oneshot::Sender<Fetched>,
+    /// The latest part that came.
+    pub(super) part: Option<Graph>,
+}
+
+impl Running {
+    /// Takes what the mesh heard of a question.
+    pub(super) fn answered(&mut self, token: Token, answer: Answer) {
+        let Some(asked) = self.asked.get_mut(&token) else {
+            return;
+        };
+        let end = match answer {
+            Answer::Data { graph, more } => {
+                asked.part = Some(graph);
+                // The mesh stays open for more answers until its time-out; the asker need not.
+                (!more).then_some(Fetched::Nothing)
+            }
+            Answer::NotFound | Answer::Refused(_) | Answer::Err(_) => Some(Fetched::Nothing),
+            Answer::TimedOut => Some(Fetched::TimedOut),
+            Answer::PeerGone => Some(Fetched::PeerGone),
+        };
+        let Some(end) = end else { return };
+        if let Some(asked) = self.asked.remove(&token) {
+            // A large node of which parts came is data, however the rest ended.
+            let _ = asked.reply.send(asked.part.map_or(end, Fetched::Data));
+        }
     }
 }

@@ -67,6 +67,8 @@ pub(super) enum Next {
     Message(PeerId, Result<Message, Refused>),
     /// What a connection asked for, and was held back.
     Held(PeerId, Wish),
+    /// What a connection asked for that has ended meanwhile.
+    Forgotten(Wish),
     /// A connection has ended, and all that came on it was served.
     Closed(PeerId),
 }
@@ -165,11 +167,6 @@ impl Lines {
         if self.held.relieved(peer) {
             self.add(peer, Waiting::Held(peer));
         }
-    }
-
-    /// The wishes of a connection that has ended.
-    pub(super) fn forget_held(&mut self, peer: PeerId) -> impl Iterator<Item = Wish> + use<> {
-        self.held.closed(peer)
     }
 
     /// A message of this peer was refused: its line rests. Peers that this node dialled were named by the
@@ -273,9 +270,14 @@ impl Lines {
                     let peer = *peer;
                     if let Some(wish) = self.held.next(peer) {
                         turn.taken += 1;
-                        return Some(Next::Held(peer, wish));
+                        return Some(match self.is_open(peer) {
+                            true => Next::Held(peer, wish),
+                            false => Next::Forgotten(wish),
+                        });
                     }
                     line.waiting.pop_front();
+                    self.forget(peer);
+                    return self.next(turn);
                 }
                 Waiting::Frame(peer, messages) => {
                     let peer = *peer;
@@ -339,15 +341,18 @@ impl Lines {
         self.forget(peer);
     }
 
+    /// What was held back is forgotten in turns too: thirty thousand wishes at once would be a long turn.
     fn end_connection(&mut self, peer: PeerId) {
         if let Some(known) = self.peers.get_mut(&peer) {
             known.closed = true;
         }
+        self.relieved(peer);
         self.forget(peer);
     }
 
     fn forget(&mut self, peer: PeerId) {
-        let is_over = |known: &Known| known.closed && known.under_way == 0;
+        let holds = self.held.holds(peer);
+        let is_over = |known: &Known| known.closed && known.under_way == 0 && !holds;
         if self.peers.get(&peer).is_some_and(is_over) {
             self.peers.remove(&peer);
         }
@@ -373,15 +378,47 @@ mod tests {
     /// Serves one turn; says whose it was and how many messages it had.
     fn turn(lines: &mut Lines, now: Instant) -> Option<(PeerId, usize)> {
         let mut turn = lines.begin_turn(now)?;
+        // However slow the machine is, the turn does not end by it.
+        turn.began = now + Duration::from_secs(3_600);
         let (mut whose, mut count) = (None, 0);
         while let Some(Next::Message(peer, _)) = lines.next(&mut turn) {
             whose = Some(peer);
             count += 1;
-            // Time stands still in this test.
-            turn.began = Instant::now();
         }
         lines.end_turn(&turn, now);
         whose.map(|peer| (peer, count))
+    }
+
+    #[test]
+    fn what_was_held_of_a_connection_that_ended_is_forgotten_in_turns() {
+        let mut lines = Lines::default();
+        lines.opened(PeerId(1), Some(FAR));
+        lines.crowded(PeerId(1));
+        let wish = |number| Wish {
+            ticket: gun::mesh::Ticket(number),
+            load: crate::loader::Load::Get(gun::wire::Get::node(gun::Soul::new("s").unwrap())),
+        };
+        let held = 2 * TURN_MESSAGES_MAX as u64 + 1;
+        for number in 0..held {
+            assert!(matches!(lines.hold(PeerId(1), wish(number)), Ok(None)));
+        }
+        lines.cut_off(PeerId(1));
+        let now = Instant::now();
+        let mut turns = Vec::new();
+        while let Some(mut turn) = lines.begin_turn(now) {
+            // Time stands still in this test.
+            turn.began = Instant::now();
+            let mut forgotten = 0;
+            while let Some(next) = lines.next(&mut turn) {
+                assert!(matches!(next, Next::Forgotten(_)));
+                forgotten += 1;
+                turn.began = Instant::now();
+            }
+            turns.push(forgotten);
+            lines.end_turn(&turn, now);
+        }
+        assert_eq!(turns, [TURN_MESSAGES_MAX, TURN_MESSAGES_MAX, 1]);
+        assert!(lines.peers.is_empty() && lines.lines.is_empty());
     }
 
     #[test]
@@ -516,7 +553,7 @@ mod tests {
         while let Some(next) = lines.next(&mut turn) {
             seen.push(match next {
                 Next::Message(..) => "message",
-                Next::Held(..) => "held",
+                Next::Held(..) | Next::Forgotten(..) => "held",
                 Next::Closed(_) => "closed",
             });
         }

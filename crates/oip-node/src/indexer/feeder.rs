@@ -2,22 +2,24 @@
 //! refuses in the store's quarantine. Blocks; the indexer runs it off the reactor.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use gun::Soul;
-use oip_index::{Applied, Envelope, Index, IndexOp, Readers, Rebuild, Version};
+use oip_index::{
+    Applied, Envelope, Index, IndexError, IndexOp, KeepRefused, Readers, Rebuild, Refused, Version,
+};
 use oip_record::Did;
 use oip_store::{Op, QuarantineRow, ReadError, RecordRow, Store, Transaction};
 use oip_vault::audit::Action;
 
 use super::scope::Scope;
 use super::{Replayed, Step};
-use crate::audit::Audit;
+use crate::audit::{Audit, Told};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::publish::event;
 use crate::sync::judge::signed_ms;
-use crate::vault::{self, Closed, Shown};
+use crate::vault::{self, Closed, Lies, Shown};
 
 /// Records per index commit: large enough to spread the cost of a commit, small enough that a
 /// first sync becomes searchable as it goes and that a batch stays within some megabytes.
@@ -58,6 +60,25 @@ struct Refusal {
     reason: String,
 }
 
+impl Refusal {
+    fn undecodable((soul, reason): &(Soul, String)) -> Self {
+        Self {
+            soul: soul.clone(),
+            label: "index-undecodable",
+            reason: reason.clone(),
+        }
+    }
+
+    /// `None` for a document of no record.
+    fn of(refused: &Refused) -> Option<Self> {
+        Some(Self {
+            soul: Did::parse(&refused.did).ok()?.soul().clone(),
+            label: refused.reason.label(),
+            reason: refused.reason.to_string(),
+        })
+    }
+}
+
 impl Feeder {
     pub(crate) fn new(
         store: Store,
@@ -81,10 +102,7 @@ impl Feeder {
         match self.unindexed_rows() {
             Ok(rows) => {
                 let souls = rows.into_iter().map(|row| row.soul).collect();
-                *self
-                    .unindexed
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = souls;
+                *self.locked_unindexed() = souls;
             }
             Err(error) => tracing::error!(%error, "failed to read what the index refused"),
         }
@@ -93,13 +111,11 @@ impl Feeder {
             // An index ahead of the store belongs to another or an older store: fill it anew.
             Ok(cursor) if cursor > head => {
                 tracing::warn!(cursor, head, "index is ahead of the store, rebuilding it");
-                match self.index.clear() {
-                    Ok(()) => Some(0),
-                    Err(error) => {
-                        tracing::error!(error = told(&error), "failed to clear the index");
-                        None
-                    }
-                }
+                self.clear()
+            }
+            Err(IndexError::OtherStore) => {
+                tracing::warn!("index was filled from another store, rebuilding it");
+                self.clear()
             }
             Ok(cursor) => {
                 self.look_at_mapping(cursor);
@@ -107,6 +123,16 @@ impl Feeder {
             }
             Err(error) => {
                 tracing::error!(error = told(&error), "failed to read the index position");
+                None
+            }
+        }
+    }
+
+    fn clear(&self) -> Option<u64> {
+        match self.index.clear() {
+            Ok(()) => Some(0),
+            Err(error) => {
+                tracing::error!(error = told(&error), "failed to clear the index");
                 None
             }
         }
@@ -120,17 +146,19 @@ impl Feeder {
     /// Applies one batch; the position reached, or `None` on a failure that was logged.
     pub(super) fn step(&self, cursor: u64) -> Option<u64> {
         let batch = self.read(cursor)?;
-        let applied = self.applied(self.index.apply(&batch.ops, batch.cursor))?;
-        self.keep_refusals(&batch.ops, &batch.broken, applied)?;
+        self.apply(&batch, |ops, cursor, keep| {
+            self.index.apply_keeping(ops, cursor, keep)
+        })?;
         Some(batch.cursor)
     }
 
     /// Applies one batch to a new index; the position reached, and the records read.
     pub(super) fn fill(&self, rebuild: &mut dyn Rebuild, cursor: u64) -> Option<(u64, u64)> {
         let batch = self.read(cursor)?;
-        let applied = self.applied(rebuild.apply(&batch.ops, batch.cursor))?;
         let records = (batch.ops.len() + batch.broken.len()) as u64;
-        self.keep_refusals(&batch.ops, &batch.broken, applied)?;
+        self.apply(&batch, |ops, cursor, keep| {
+            rebuild.apply_keeping(ops, cursor, keep)
+        })?;
         Some((batch.cursor, records))
     }
 
@@ -139,18 +167,23 @@ impl Feeder {
         match self.index.cursor() {
             Ok(cursor) => {
                 tracing::info!("the new index is in place");
-                self.remember_mapping();
+                self.remember_mapping(self.index.status().mapping);
                 Step::Done(cursor)
             }
             Err(error) => {
-                tracing::error!(%error, "failed to read the position of the new index");
-                Step::Failed
+                let reason = told(&error);
+                tracing::error!(reason, "failed to read the position of the new index");
+                Step::Failed(reason)
             }
         }
     }
 
-    /// Tries again what was refused, if the mapping is not the one under which it was.
+    /// Looks at the index, and tries again what was refused, if the mapping is not the one under which it was.
     pub(super) fn look_at_mapping(&self, cursor: u64) {
+        if let Err(error) = self.index.look() {
+            tracing::warn!(error = told(&error), "failed to look at the index");
+            return;
+        }
         let status = self.index.status();
         if status.rebuild_due.is_some() || status.trouble.is_some() || status.mapping.is_empty() {
             return;
@@ -166,16 +199,28 @@ impl Feeder {
                         "the index has another mapping, tried again what it had refused"
                     );
                 }
-                self.remember_mapping();
+                // As it was before: if somebody changed it meanwhile, the next look finds that.
+                self.remember_mapping(status.mapping);
             }
             Err(error) => tracing::error!(%error, "failed to read the mapping of the index"),
         }
     }
 
-    fn remember_mapping(&self) {
+    /// Has the index drop from its files what is private and was taken out. Whether to come again.
+    pub(super) fn tidy(&self) -> bool {
+        self.index.tidy().unwrap_or_else(|error| {
+            tracing::warn!(
+                error = told(&error),
+                "failed to drop from the index's files what was taken out"
+            );
+            true
+        })
+    }
+
+    fn remember_mapping(&self, mapping: String) {
         self.commit(vec![Op::SetCursor {
             name: MAPPING_CURSOR.to_owned(),
-            value: self.index.status().mapping.into_bytes(),
+            value: mapping.into_bytes(),
         }]);
     }
 
@@ -183,10 +228,7 @@ impl Feeder {
     pub(super) fn replay(&self, soul: Option<&Soul>, cursor: u64) -> Replayed {
         let mut replayed = Replayed::default();
         let souls: Vec<Soul> = {
-            let unindexed = self
-                .unindexed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let unindexed = self.locked_unindexed();
             match soul {
                 Some(soul) => unindexed.get(soul).cloned().into_iter().collect(),
                 None => unindexed.iter().cloned().collect(),
@@ -204,17 +246,13 @@ impl Feeder {
                     return replayed;
                 }
             }
-            let Some(applied) = self.applied(self.index.apply(&batch.ops, cursor)) else {
+            let applied = self.apply(&batch, |ops, cursor, keep| {
+                self.index.apply_keeping(ops, cursor, keep)
+            });
+            let Some(refused) = applied else {
                 return replayed;
             };
             replayed.tried += souls.len() as u64;
-            let refused = (applied.refused.len() + batch.broken.len()) as u64;
-            if self
-                .keep_refusals(&batch.ops, &batch.broken, applied)
-                .is_none()
-            {
-                return replayed;
-            }
             replayed.taken += (souls.len() as u64).saturating_sub(refused);
         }
         replayed
@@ -243,80 +281,83 @@ impl Feeder {
         }
     }
 
-    fn applied(&self, outcome: Result<Applied, oip_index::IndexError>) -> Option<Applied> {
-        match outcome {
-            Ok(applied) => Some(applied),
+    /// Applies a batch; how many records of it are refused, or `None` on a failure that was logged. What is
+    /// refused is noted before the index moves on, and what no longer is taken off the list after: a
+    /// crash in between leaves a note too many, never one too few.
+    fn apply<F>(&self, batch: &Batch, apply: F) -> Option<u64>
+    where
+        F: FnOnce(&[IndexOp], u64, KeepRefused<'_>) -> Result<Applied, IndexError>,
+    {
+        let mut refusals: Vec<Refusal> = batch.broken.iter().map(Refusal::undecodable).collect();
+        self.keep(&refusals)?;
+        let mut keep = |refused: &[Refused]| {
+            let named: Vec<Refusal> = refused.iter().filter_map(Refusal::of).collect();
+            self.keep(&named).ok_or("the store did not take them")?;
+            refusals.extend(named);
+            Ok(())
+        };
+        match apply(&batch.ops, batch.cursor, &mut keep) {
+            Ok(applied) => {
+                let taken = batch.ops.len().saturating_sub(applied.refused.len());
+                self.metrics.indexed.inc_by(taken as u64);
+            }
             Err(error) => {
                 self.metrics.index_failures.inc();
-                tracing::error!(%error, "failed to update the index");
-                None
+                tracing::error!(error = told(&error), "failed to update the index");
+                return None;
             }
         }
+        let refused: BTreeSet<&Soul> = refusals.iter().map(|refusal| &refusal.soul).collect();
+        self.forget_taken(&batch.ops, &refused)?;
+        Some(refused.len() as u64)
     }
 
-    /// Keeps what was refused with the reason, and takes off the list what no longer is.
-    fn keep_refusals(
-        &self,
-        ops: &[IndexOp],
-        broken: &[(Soul, String)],
-        applied: Applied,
-    ) -> Option<()> {
-        self.metrics
-            .indexed
-            .inc_by((ops.len() - applied.refused.len().min(ops.len())) as u64);
-        let mut refusals: Vec<Refusal> = broken
-            .iter()
-            .map(|(soul, reason)| Refusal {
-                soul: soul.clone(),
-                label: "index-undecodable",
-                reason: reason.clone(),
-            })
-            .collect();
-        for refused in applied.refused {
-            let Ok(did) = Did::parse(&refused.did) else {
-                continue;
-            };
-            refusals.push(Refusal {
-                soul: did.soul().clone(),
-                label: refused.reason.label(),
-                reason: refused.reason.to_string(),
-            });
-        }
-        let mut unindexed = self
-            .unindexed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut changes = Vec::new();
-        let mut after = unindexed.clone();
-        if !after.is_empty() {
-            for op in ops {
-                let Ok(did) = Did::parse(op.did()) else {
-                    continue;
-                };
-                let is_refused = refusals.iter().any(|refusal| refusal.soul == *did.soul());
-                if !is_refused && after.remove(did.soul()) {
-                    changes.push(Op::UnindexedRemove(did.soul().clone()));
-                }
-            }
-        }
-        for refusal in refusals {
-            self.metrics.index_refused.inc();
-            let did = Did::from_soul(&refusal.soul);
-            tracing::warn!(%did, reason = refusal.reason, "the index refused a document; `oip-gun quarantine show` tells more");
-            after.insert(refusal.soul.clone());
-            changes.push(self.note(refusal));
-        }
-        if changes.is_empty() {
+    /// Notes what is refused, with the reason.
+    fn keep(&self, refusals: &[Refusal]) -> Option<()> {
+        if refusals.is_empty() {
             return Some(());
         }
-        let kept = self.commit(changes);
-        if kept {
-            *unindexed = after;
+        let notes = refusals.iter().map(|refusal| self.note(refusal)).collect();
+        self.commit(notes).then_some(())?;
+        let mut unindexed = self.locked_unindexed();
+        for Refusal { soul, reason, .. } in refusals {
+            self.metrics.index_refused.inc();
+            let did = Did::from_soul(soul);
+            tracing::warn!(%did, reason, "the index refused a document; `oip-gun quarantine show` tells more");
+            unindexed.insert(soul.clone());
         }
-        kept.then_some(())
+        Some(())
     }
 
-    fn note(&self, refusal: Refusal) -> Op {
+    /// Takes off the list what is refused no longer.
+    fn forget_taken(&self, ops: &[IndexOp], refused: &BTreeSet<&Soul>) -> Option<()> {
+        let taken: Vec<Soul> = {
+            let unindexed = self.locked_unindexed();
+            let souls = ops.iter().filter(|_| !unindexed.is_empty());
+            souls
+                .filter_map(|op| Some(Did::parse(op.did()).ok()?.soul().clone()))
+                .filter(|soul| unindexed.contains(soul) && !refused.contains(soul))
+                .collect()
+        };
+        if taken.is_empty() {
+            return Some(());
+        }
+        let removals = taken.iter().cloned().map(Op::UnindexedRemove).collect();
+        self.commit(removals).then_some(())?;
+        let mut unindexed = self.locked_unindexed();
+        for soul in &taken {
+            unindexed.remove(soul);
+        }
+        Some(())
+    }
+
+    fn locked_unindexed(&self) -> MutexGuard<'_, BTreeSet<Soul>> {
+        self.unindexed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, refusal: &Refusal) -> Op {
         let now_ms = clock::wall_ms();
         let held = self.store.record(&refusal.soul).ok().flatten();
         let before = self.store.unindexed_row(&refusal.soul).ok().flatten();
@@ -324,9 +365,9 @@ impl Feeder {
             record_type: held.as_ref().map(|row| row.record_type.clone()),
             creator: held.as_ref().map(|row| row.creator.clone()),
             source: held.and_then(|row| row.source),
-            soul: refusal.soul,
+            soul: refusal.soul.clone(),
             reason: refusal.label.to_owned(),
-            detail: refusal.reason,
+            detail: refusal.reason.clone(),
             attempts: before.map_or(0, |row| row.attempts).saturating_add(1),
             first_ms: now_ms,
             last_ms: now_ms,
@@ -391,20 +432,30 @@ impl Feeder {
         *bytes += row.oip.len() + row.data.as_ref().map_or(0, |data| data.len());
         let (document, readers) = match self.scope.vault.read(&row) {
             Ok(Shown::Public(document)) => (document, Readers::Public),
-            Ok(Shown::Opened(opened)) => {
-                if !row.own {
+            Ok(Shown::Guarded(guarded)) => {
+                if !row.own && guarded.lies != Lies::InClear {
                     self.metrics.sealed_opened.inc();
                     let did = Did::from_soul(soul);
-                    let opening = event(Action::Opened, &did, &opened.key_id, "node", "indexed");
+                    let opening = event(Action::Opened, &did, &guarded.key_id, "node", "indexed");
                     self.audit.note_later(opening);
                 }
-                (opened.document, vault::for_index(opened.readers))
+                (guarded.document, vault::for_index(guarded.readers))
             }
             // Whoever may not read it any more drops what it showed of it before.
-            Ok(Shown::Sealed { why, .. }) => {
+            Ok(Shown::Closed { why, .. }) => {
                 self.stays_closed(&row, why);
-                batch.ops.push(IndexOp::Delete { did, version });
-                return Ok(());
+                match self.scope.vault.metadata_of(&row) {
+                    // For the operator alone.
+                    Ok(Some(metadata)) => (metadata, vault::for_index(BTreeSet::new())),
+                    Ok(None) => {
+                        batch.ops.push(IndexOp::Delete { did, version });
+                        return Ok(());
+                    }
+                    Err(error) => {
+                        batch.broken.push((soul.clone(), error.to_string()));
+                        return Ok(());
+                    }
+                }
             }
             Err(error) => {
                 batch.broken.push((soul.clone(), error.to_string()));
@@ -433,8 +484,9 @@ impl Feeder {
         let now_ms = clock::wall_ms();
         self.metrics.reject_record(why.label(), signed_ms(now_ms));
         let did = Did::from_soul(&row.soul);
-        self.audit
-            .note_later(event(Action::Refused, &did, "", "node", why.label()));
+        // At each indexing anew, and for as many records as somebody cares to write.
+        let refused = event(Action::Refused, &did, "", "node", why.label());
+        self.audit.note_counted(refused, Told::Together);
         let entry = QuarantineRow {
             soul: row.soul.clone(),
             record_type: Some(row.record_type.clone()),
@@ -456,14 +508,21 @@ impl Feeder {
 /// A row's version, as the index keeps it.
 pub(super) fn version_of(row: &RecordRow) -> Version {
     Version {
+        class: row.class,
         indexed_at_ms: row.at_ms,
         revision: row.revision,
         digest: row.digest,
     }
 }
 
-/// An error with its cause: what a server said is in there.
-fn told(error: &dyn std::error::Error) -> String {
-    let cause = error.source().map(|cause| format!(": {cause}"));
-    format!("{error}{}", cause.unwrap_or_default())
+/// An error with all its causes: what a server said is in there, and the cure.
+pub(super) fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
 }

@@ -7,7 +7,7 @@ use oip_store::{ReadError, RecordRow};
 
 use crate::config::TypeFilter;
 use crate::sync::marks::Marks;
-use crate::vault::Vault;
+use crate::vault::{Shown, Vault};
 
 /// What the index is to hold.
 #[derive(Clone)]
@@ -34,6 +34,15 @@ impl Scope {
     /// # Errors
     /// The store can't be read.
     pub(crate) fn holds(&self, row: &RecordRow) -> Result<bool, ReadError> {
-        Ok(self.takes(row)? && !self.vault.is_closed(row))
+        Ok(self.takes(row)? && !self.vault.is_left_out(row))
+    }
+
+    /// Whether a record goes into the index as one that not everybody may read. What can't be read does not
+    /// go there at all.
+    pub(crate) fn is_private(&self, row: &RecordRow) -> bool {
+        matches!(
+            self.vault.read(row),
+            Ok(Shown::Guarded(_) | Shown::Closed { .. })
+        )
     }
 }

@@ -35,6 +35,8 @@ pub struct IndexComparison {
     pub differences: Vec<Difference>,
     /// Records that are not in the index because it refuses them; they are in quarantine, and no differences.
     pub quarantined: u64,
+    /// Private records that are not in the index because its server is not to have them; no differences.
+    pub kept_out: u64,
 }
 
 /// One record type on both sides. A digest is the sum of its records' digests, whatever their order.
@@ -82,7 +84,7 @@ pub(crate) fn compare(
     scope: &Scope,
 ) -> Result<IndexComparison, ReadError> {
     let mut report = Report::default();
-    let mut stored = StoreSide::new(store, scope);
+    let mut stored = StoreSide::new(store, scope, index.takes_private());
     let mut indexed = IndexSide::new(index);
     loop {
         let (left, right) = (stored.peek()?, indexed.peek()?);
@@ -99,7 +101,10 @@ pub(crate) fn compare(
         };
         report.note(store, left, right)?;
     }
-    Ok(report.finish())
+    Ok(IndexComparison {
+        kept_out: stored.kept_out,
+        ..report.finish()
+    })
 }
 
 /// What differs in both passes, in the words of the second.
@@ -204,12 +209,14 @@ impl Report {
             differences_total: self.total,
             differences: self.differences,
             quarantined: self.quarantined,
+            kept_out: 0,
         }
     }
 }
 
 /// A document that somebody put in without one: no record has it.
 const NO_VERSION: Version = Version {
+    class: 0,
     indexed_at_ms: i64::MIN,
     revision: 0,
     digest: [0; 32],
@@ -228,13 +235,17 @@ struct StoreSide<'a> {
     page: std::vec::IntoIter<Holding>,
     last: Option<Soul>,
     ended: bool,
+    takes_private: bool,
+    kept_out: u64,
 }
 
 impl<'a> StoreSide<'a> {
-    fn new(store: &'a Store, scope: &'a Scope) -> Self {
+    fn new(store: &'a Store, scope: &'a Scope, takes_private: bool) -> Self {
         Self {
             store,
             scope,
+            takes_private,
+            kept_out: 0,
             page: Vec::new().into_iter(),
             last: None,
             ended: false,
@@ -250,7 +261,12 @@ impl<'a> StoreSide<'a> {
             }
             let mut page = Vec::with_capacity(rows.len());
             for row in rows {
-                if self.scope.holds(&row)? {
+                if !self.scope.holds(&row)? {
+                    continue;
+                }
+                if !self.takes_private && self.scope.is_private(&row) {
+                    self.kept_out += 1;
+                } else {
                     page.push(Holding {
                         did: Did::from_soul(&row.soul).to_string(),
                         version: Some(version_of(&row)),

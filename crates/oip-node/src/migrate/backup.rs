@@ -6,24 +6,36 @@
 //! told to peers; everything is announced in the registry. Importing again changes nothing, so that
 //! an import that was interrupted is simply started again.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+mod files;
+mod scratch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
 
 use gun::Soul;
-use oip_record::{Did, Reject, SignatureClass, SignaturePolicy, read, verify};
+use oip_record::read::Raw;
+use oip_record::{Did, Reject, SignatureClass, SignaturePolicy, Verification, read, verify};
 use oip_store::{Committed, Op, OpenError, QuarantineRow, Store, Transaction, WriteError};
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::clock;
-use crate::config::{NodeConfig, SyncMode, TypeFilter};
+use crate::config::{NodeConfig, SyncMode};
 use crate::keyring::{Keyring, KeyringError};
 use crate::node::StartError;
+use crate::registry::Registry;
 use crate::sync::judge::{Judge, Judgement, data_mark, row_of, signed_ms, signer_mark};
+use crate::sync::owned;
+use crate::sync::settle::{hints, passes_on, untrusted};
+use crate::sync::trust::Trust;
+use crate::sync::trust::watch::UNTRUSTED;
+use crate::vault::Vault;
 use crate::{storage, sync};
+use files::{documents, soul_of, without_readable_date};
+use scratch::Scratch;
+
+pub use files::documents_of;
 
 /// Records handed to the store and not yet durable: enough to share each sync.
 const UNDER_WAY_MAX: usize = 512;
@@ -111,6 +123,15 @@ pub enum ImportError {
     /// The store did not open.
     #[error(transparent)]
     Open(StartError),
+    /// A dry run has no place to work in.
+    #[error(
+        "failed to make a folder for the dry run in {}: {source}; let TMPDIR name a folder that can be written",
+        std::env::temp_dir().display()
+    )]
+    Scratch {
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The keys can't be had.
     #[error(transparent)]
     Keys(#[from] KeyringError),
@@ -131,7 +152,7 @@ pub fn inspect(
     files: &[PathBuf],
     progress: impl FnMut(Progress),
 ) -> Result<Report, ImportError> {
-    read_files(Import::dry_run(config), files, progress)
+    read_files(Import::dry_run(config)?, files, progress)
 }
 
 /// Imports files into the store of `config`'s data folder, on which no node may run. Blocks; call it
@@ -149,27 +170,29 @@ pub fn import(
 
 /// An import under way: documents come one at a time, from wherever they lie.
 pub struct Import {
-    signatures: SignaturePolicy,
-    types: TypeFilter,
-    /// `None` in a dry run.
-    into: Option<(Importer, UnderWay)>,
+    importer: Importer,
+    under_way: UnderWay,
     report: Report,
+    /// The folder of a dry run, removed when it ends.
+    scratch: Option<Scratch>,
 }
 
 impl Import {
-    /// One that verifies and reports, and stores nothing.
-    #[must_use]
-    pub fn dry_run(config: &NodeConfig) -> Self {
-        let report = Report {
-            dry_run: true,
-            ..Report::default()
-        };
-        Self {
-            signatures: config.sync.signatures,
-            types: config.types.clone(),
-            into: None,
-            report,
-        }
+    /// One that judges as an import into an empty store would, reports, and stores nothing that stays. Whom the
+    /// network trusts is not known to it, so that it takes everybody for trusted.
+    ///
+    /// # Errors
+    /// [`ImportError`], whose message names the cure.
+    pub fn dry_run(config: &NodeConfig) -> Result<Self, ImportError> {
+        let scratch =
+            Scratch::beside(&config.data_dir).map_err(|source| ImportError::Scratch { source })?;
+        let mut config = config.clone();
+        config.data_dir = scratch.path().to_owned();
+        config.sync.trusted.clear();
+        let mut import = Self::start(&config)?;
+        import.report.dry_run = true;
+        import.scratch = Some(scratch);
+        Ok(import)
     }
 
     /// One into the store of `config`'s data folder, on which no node may run.
@@ -184,23 +207,48 @@ impl Import {
                 }
                 error => ImportError::Open(error),
             })?;
+        Self::on(store, registry, config)
+    }
+
+    /// One into a store that is open already.
+    pub(super) fn on(
+        store: Store,
+        registry: Arc<Registry>,
+        config: &NodeConfig,
+    ) -> Result<Self, ImportError> {
         let keys = Keyring::open(config)?;
         let node_id = config.node_id_override.clone();
+        let own = keys.creator.creator().did_address.clone();
+        let trust = Trust::new(config.sync.trusted.clone(), own);
+        let look = trust.look(&store, &registry)?;
+        let (pinned, written) = mpsc::sync_channel(1);
+        let pins = Transaction {
+            ops: look.ops.clone(),
+        };
+        store.submit(pins, clock::wall_ms(), move |outcome| {
+            // The receiver waits below.
+            let _ = pinned.send(outcome);
+        });
+        written.recv().map_err(|_| WriteError::Closed)??;
+        trust.learn(look);
         let importer = Importer {
             own: keys.creator.creator().did_address.clone(),
+            identity: keys.identity.node_id(),
             node_id: node_id.unwrap_or_else(|| keys.identity.node_id()),
             judge: Judge {
                 store: store.clone(),
                 registry,
                 types: config.types.clone(),
                 signatures: config.sync.signatures,
+                trust: Arc::new(trust),
+                vault: Arc::new(Vault::new(keys.encryption, &config.private, store.clone())),
             },
         };
         Ok(Self {
-            signatures: config.sync.signatures,
-            types: config.types.clone(),
-            into: Some((importer, UnderWay::new(store))),
+            importer,
+            under_way: UnderWay::new(store),
             report: Report::default(),
+            scratch: None,
         })
     }
 
@@ -209,58 +257,144 @@ impl Import {
     /// # Errors
     /// [`ImportError`] if the store fails. A document that is refused is none; the report tells.
     pub fn take(&mut self, mut document: Value) -> Result<(), ImportError> {
-        let report = &mut self.report;
-        report.found += 1;
         if document["_source"].is_object() {
             document = document["_source"].take();
         }
         let Some(soul) = soul_of(&document) else {
-            report.not_on_graph += 1;
+            self.not_on_graph();
             return Ok(());
         };
-        if let Some((importer, under_way)) = &mut self.into {
-            return importer.take(&soul, &document, report, under_way);
+        let mut raw = read::from_document(&document);
+        // An API adds a readable date, which nobody signed.
+        if let Some(bare) = without_readable_date(&document)
+            && !verifies(&soul, &raw)
+        {
+            let bare = read::from_document(&bare);
+            if verifies(&soul, &bare) {
+                raw = bare;
+            }
         }
-        let raw = read::from_document(&document);
-        let now_ms = signed_ms(clock::wall_ms());
-        match raw.and_then(|raw| verify::accept(&soul, raw, self.signatures, now_ms)) {
-            Ok(accepted) if !self.types.wants(&accepted.record_type) => report.unwanted += 1,
-            Ok(accepted) => report.took(accepted.verification.label(), false),
-            Err(reject) => report.refuse(&soul, &reject),
+        self.take_shown(Shown {
+            soul,
+            raw,
+            source: Some("backup".to_owned()),
+            first_seen_ms: None,
+            own: false,
+        })
+    }
+
+    /// Counts a document that is no record of the graph.
+    pub(crate) fn not_on_graph(&mut self) {
+        self.report.found += 1;
+        self.report.not_on_graph += 1;
+    }
+
+    /// Takes the texts of a record. Blocks while much is under way.
+    ///
+    /// # Errors
+    /// [`ImportError`] if the store fails. A record that is refused is none; the report tells.
+    pub(crate) fn take_shown(&mut self, shown: Shown) -> Result<(), ImportError> {
+        self.report.found += 1;
+        self.importer
+            .take(shown, &mut self.report, &mut self.under_way)
+    }
+
+    /// Whether this is the id of the node whose data folder it is.
+    pub(crate) fn is_node(&self, id: &str) -> bool {
+        self.importer.identity == id
+    }
+
+    /// Whether the store has a named value that begins so.
+    ///
+    /// # Errors
+    /// [`ImportError`] if the store fails.
+    pub(crate) fn has_any(&self, prefix: &str) -> Result<bool, ImportError> {
+        Ok(!self.under_way.store.cursors(prefix, None, 1)?.is_empty())
+    }
+
+    /// Keeps a named value, unless there is one. Gives whether it was kept, or would be.
+    ///
+    /// # Errors
+    /// [`ImportError`] if the store fails.
+    pub(crate) fn learn(&mut self, name: String, value: Vec<u8>) -> Result<bool, ImportError> {
+        let under_way = &mut self.under_way;
+        // Records teach their own: they are to be durable before anything is held against them.
+        if under_way.answers.iter().any(|(soul, _)| soul.is_some()) {
+            under_way.settle(0)?;
         }
-        Ok(())
+        if under_way.store.cursor(&name)?.is_some() {
+            return Ok(false);
+        }
+        under_way.submit(None, Transaction::from(Op::SetCursor { name, value }))?;
+        Ok(true)
     }
 
     /// Ends when everything is durable.
     ///
     /// # Errors
     /// [`ImportError`] if the store fails.
-    pub fn finish(self) -> Result<Report, ImportError> {
-        if let Some((_, mut under_way)) = self.into {
-            under_way.settle(0)?;
-            under_way.store.close()?;
-        }
+    pub fn finish(mut self) -> Result<Report, ImportError> {
+        self.under_way.settle(0)?;
+        self.under_way.store.close()?;
         Ok(self.report)
     }
+
+    /// Ends when everything is durable, and leaves the store open.
+    pub(super) fn leave(mut self) -> Result<Report, ImportError> {
+        self.under_way.settle(0)?;
+        Ok(self.report)
+    }
+
+    /// Where the registry names the records of a type.
+    pub(super) fn index(&self, record_type: &str) -> Option<Soul> {
+        self.importer.judge.registry.index(record_type)
+    }
+
+    /// `didAddress` of the node's creator key.
+    pub(super) fn own(&self) -> &str {
+        &self.importer.own
+    }
+}
+
+/// Whether a record's signature verifies over these texts.
+fn verifies(soul: &Soul, raw: &Result<Raw, Reject>) -> bool {
+    let Ok(raw) = raw else { return false };
+    let now_ms = signed_ms(clock::wall_ms());
+    verify::accept(soul, raw.clone(), SignaturePolicy::Prefer, now_ms)
+        .is_ok_and(|accepted| accepted.verification == Verification::Verified)
+}
+
+/// A record that something showed, and what is known of it beside its texts.
+pub(crate) struct Shown {
+    pub(crate) soul: Soul,
+    pub(crate) raw: Result<Raw, Reject>,
+    /// Where it came from; `None` for what was made here.
+    pub(crate) source: Option<String>,
+    /// When it was first seen; now, where that is not known.
+    pub(crate) first_seen_ms: Option<u64>,
+    /// Whether this node published it, though another key may have signed it.
+    pub(crate) own: bool,
 }
 
 struct Importer {
     judge: Judge,
     /// `didAddress` of this node's creator key.
     own: String,
+    /// The node's id, whatever it is called.
+    identity: String,
     node_id: String,
 }
 
 impl Importer {
     fn take(
         &self,
-        soul: &Soul,
-        document: &Value,
+        shown: Shown,
         report: &mut Report,
         under_way: &mut UnderWay,
     ) -> Result<(), ImportError> {
         let now_ms = clock::wall_ms();
-        let raw = match read::from_document(document) {
+        let soul = &shown.soul;
+        let raw = match shown.raw {
             Ok(raw) => raw,
             Err(reject) => {
                 report.refuse(soul, &reject);
@@ -269,26 +403,36 @@ impl Importer {
         };
         // A file may hold two versions of a record: the later look sees the earlier one.
         under_way.settle_if(soul)?;
-        let mut judgement = self.judge.judge_shown(soul, raw.clone(), now_ms)?;
-        // What does not verify is refused where its creator is known to sign: what was read so far counts.
-        if let Judgement::Take { accepted, .. } = &judgement
-            && accepted.class == SignatureClass::None
-            && !under_way.answers.is_empty()
-        {
+        let mut judgement = self.judge.judge_shown(soul, raw.clone(), None, now_ms)?;
+        // What does not verify is refused where its creator is known to sign, and an owner's deletion where he is not
+        // known as the owner: what was read so far counts.
+        let awaits_marks = match &judgement {
+            Judgement::Take { accepted, .. } => accepted.class == SignatureClass::None,
+            Judgement::Refuse { reject, .. } => **reject == Reject::OwnerUnknown,
+            _ => false,
+        };
+        if awaits_marks && !under_way.answers.is_empty() {
             under_way.settle(0)?;
-            judgement = self.judge.judge_shown(soul, raw, now_ms)?;
+            judgement = self.judge.judge_shown(soul, raw, None, now_ms)?;
         }
         let ops = match judgement {
             Judgement::Take { accepted, held } => {
-                let is_own = accepted.creator.did_address == self.own;
+                // In whose name it is says nothing where no signature does.
+                let is_signed = accepted.class != SignatureClass::None;
+                let is_own = shown.own || (is_signed && accepted.creator.did_address == self.own);
                 report.took(accepted.verification.label(), is_own);
                 let mut ops = vec![Op::ExpectRecord {
                     soul: soul.clone(),
                     seq: held.as_ref().map(|held| held.seq),
                 }];
                 let node_id = if is_own { &*self.node_id } else { "unknown" };
-                let graph = sync::graph_of(&self.judge.registry, &accepted, node_id, now_ms);
-                ops.push(Op::Merge { graph });
+                let is_passed_on = passes_on(&accepted);
+                if is_passed_on {
+                    let graph = sync::graph_of(&self.judge.registry, &accepted, node_id, now_ms);
+                    ops.push(Op::Merge { graph });
+                }
+                ops.extend(hints(&accepted));
+                ops.extend(owned::noted(&self.judge.store, &accepted, held.as_deref())?);
                 let mut marks = Vec::new();
                 if accepted.class != SignatureClass::None {
                     marks.push(signer_mark(&accepted.creator.did_address));
@@ -302,8 +446,9 @@ impl Importer {
                 }));
                 ops.push(Op::QuarantineRemove(soul.clone()));
                 let seen_ms = held.map_or(now_ms, |held| held.first_seen_ms);
-                let mut row = row_of(*accepted, Some("backup".to_owned()), seen_ms);
-                row.own = is_own;
+                let seen_ms = shown.first_seen_ms.unwrap_or(seen_ms).min(seen_ms);
+                let mut row = row_of(*accepted, shown.source, seen_ms);
+                row.own = is_own && is_passed_on;
                 ops.push(Op::PutRecord(row));
                 ops
             }
@@ -322,13 +467,33 @@ impl Importer {
                     creator: None,
                     reason: reject.label().to_owned(),
                     detail: reject.to_string(),
-                    source: Some("backup".to_owned()),
+                    source: shown.source,
                     attempts: 1,
                     first_ms: now_ms,
                     last_ms: now_ms,
                     due_ms: None,
                     data,
                     oip,
+                })]
+            }
+            // Waits in quarantine: when its node is trusted, peers are asked for it.
+            Judgement::Untrusted(accepted) => {
+                let why = untrusted(&accepted);
+                report.refused(UNTRUSTED);
+                report.name(soul, why.clone());
+                vec![Op::QuarantineAdd(QuarantineRow {
+                    soul: soul.clone(),
+                    record_type: Some(accepted.record_type),
+                    creator: Some(accepted.creator.did_address),
+                    reason: UNTRUSTED.to_owned(),
+                    detail: why,
+                    source: Some("backup".to_owned()),
+                    attempts: 1,
+                    first_ms: now_ms,
+                    last_ms: now_ms,
+                    due_ms: None,
+                    data: None,
+                    oip: None,
                 })]
             }
             Judgement::Contested(accepted) => {
@@ -347,32 +512,35 @@ impl Importer {
                 return Ok(());
             }
         };
-        under_way.submit(soul, Transaction { ops })
+        under_way.submit(Some(&shown.soul), Transaction { ops })
     }
 }
+
+/// What the store says of a transaction, once it does.
+type Answer = mpsc::Receiver<Result<Committed, WriteError>>;
 
 /// Transactions that the store has and has not answered.
 struct UnderWay {
     store: Store,
-    answers: std::collections::VecDeque<(Soul, mpsc::Receiver<Result<Committed, WriteError>>)>,
+    answers: VecDeque<(Option<Soul>, Answer)>,
 }
 
 impl UnderWay {
     fn new(store: Store) -> Self {
         Self {
             store,
-            answers: std::collections::VecDeque::new(),
+            answers: VecDeque::new(),
         }
     }
 
-    fn submit(&mut self, soul: &Soul, transaction: Transaction) -> Result<(), ImportError> {
+    fn submit(&mut self, soul: Option<&Soul>, transaction: Transaction) -> Result<(), ImportError> {
         let (answer, answered) = mpsc::sync_channel(1);
         self.store
             .submit(transaction, clock::wall_ms(), move |outcome| {
                 // Nobody waits any more when an import ends early.
                 let _ = answer.send(outcome);
             });
-        self.answers.push_back((soul.clone(), answered));
+        self.answers.push_back((soul.cloned(), answered));
         self.settle(UNDER_WAY_MAX)
     }
 
@@ -387,7 +555,11 @@ impl UnderWay {
     }
 
     fn settle_if(&mut self, soul: &Soul) -> Result<(), ImportError> {
-        if self.answers.iter().any(|(other, _)| other == soul) {
+        if self
+            .answers
+            .iter()
+            .any(|(other, _)| other.as_ref() == Some(soul))
+        {
             self.settle(0)?;
         }
         Ok(())
@@ -441,64 +613,4 @@ fn read_files(
         }
     }
     import.finish()
-}
-
-/// The soul under which a document was published: the DID it bears, whatever its other names.
-fn soul_of(document: &Value) -> Option<Soul> {
-    let oip = &document["oip"];
-    let named = ["did", "didTx"].into_iter();
-    named
-        .filter_map(|name| oip[name].as_str())
-        .find_map(|did| Did::parse(did).ok())
-        .map(|did| did.soul().clone())
-}
-
-/// The documents of a file, each as its own text.
-fn documents(path: &Path) -> Result<Vec<Box<RawValue>>, ImportError> {
-    let failed = |source| ImportError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let wrong = |why: String| ImportError::NotABackup {
-        path: path.to_owned(),
-        why,
-    };
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    if let Ok(array) = serde_json::from_str::<Vec<Box<RawValue>>>(&text) {
-        return Ok(array);
-    }
-    if let Ok(whole) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&text) {
-        let inner = whole.get("records").or_else(|| whole.get("hits"));
-        return match inner.map(|inner| inner.get()) {
-            // An answer of Elasticsearch: `hits` within `hits`.
-            Some(inner) if inner.starts_with('{') => {
-                let mut hits: BTreeMap<String, Box<RawValue>> =
-                    serde_json::from_str(inner).map_err(|error| wrong(error.to_string()))?;
-                let hits = hits.remove("hits");
-                let hits = hits.ok_or_else(|| wrong("`hits` holds no `hits`".to_owned()))?;
-                serde_json::from_str(hits.get()).map_err(|error| wrong(error.to_string()))
-            }
-            Some(inner) => serde_json::from_str(inner).map_err(|error| wrong(error.to_string())),
-            None if whole.contains_key("oip") || whole.contains_key("_source") => {
-                lines(&text).map_err(wrong)
-            }
-            None => Err(wrong("it is an object without `records`".to_owned())),
-        };
-    }
-    lines(&text).map_err(wrong)
-}
-
-/// One document per line.
-fn lines(text: &str) -> Result<Vec<Box<RawValue>>, String> {
-    let lines = BufReader::new(text.as_bytes()).lines().enumerate();
-    lines
-        .filter_map(|(number, line)| match line {
-            Ok(line) if line.trim().is_empty() => None,
-            Ok(line) => Some(
-                RawValue::from_string(line)
-                    .map_err(|error| format!("line {}: {error}", number + 1)),
-            ),
-            Err(error) => Some(Err(error.to_string())),
-        })
-        .collect()
 }

@@ -19,6 +19,7 @@ use gun::radata::{self, Directory};
 use gun::{Soul, Value};
 use oip_store::{OpenError, QUEUE_BYTES_MAX, StoreOptions, WriteError};
 
+use super::backup;
 use crate::clock;
 use crate::config::{NodeConfig, SyncMode};
 use crate::node::StartError;
@@ -72,6 +73,9 @@ pub enum ImportError {
     /// The store did not open.
     #[error(transparent)]
     Open(StartError),
+    /// Records could not be judged.
+    #[error(transparent)]
+    Judge(#[from] backup::ImportError),
     /// The store took no more.
     #[error("failed to store what was read: {0}")]
     Store(#[from] WriteError),
@@ -100,17 +104,24 @@ pub fn import(
     progress: impl FnMut(Progress),
 ) -> Result<Report, ImportError> {
     let (folder, files) = Folder::list(folder)?;
-    let (store, _) = storage::open(config, SyncMode::On).map_err(|error| match error {
+    let (store, registry) = storage::open(config, SyncMode::On).map_err(|error| match error {
         StartError::Store(OpenError::Locked(_)) => ImportError::NodeRuns(config.data_dir.clone()),
         error => ImportError::Open(error),
     })?;
-    run(&folder, files, Some(Batches::new(store)), progress)
+    // Opened before anything is read: what can't be judged should not be half imported.
+    let import = backup::Import::on(store.clone(), registry, config)?;
+    run(
+        &folder,
+        files,
+        Some((Batches::new(store), import)),
+        progress,
+    )
 }
 
 fn run(
     folder: &Folder,
     files: Files,
-    mut batches: Option<Batches>,
+    mut into: Option<(Batches, backup::Import)>,
     mut progress: impl FnMut(Progress),
 ) -> Result<Report, ImportError> {
     let mut report = Report {
@@ -120,7 +131,8 @@ fn run(
     let bytes_total = folder.data.iter().map(|file| file.bytes).sum();
     let mut bytes_done = 0;
     for file in &folder.data {
-        read_file(file, &folder.directory, batches.as_mut(), &mut report)?;
+        let batches = into.as_mut().map(|(batches, _)| batches);
+        read_file(file, &folder.directory, batches, &mut report)?;
         bytes_done += file.bytes;
         progress(Progress {
             bytes_done,
@@ -128,7 +140,9 @@ fn run(
         });
     }
     report.files.changed = folder.count_changed();
-    report.stored = batches.map(Batches::finish).transpose()?;
+    if let Some((batches, import)) = into {
+        report.stored = Some(batches.finish(import)?);
+    }
     Ok(report)
 }
 

@@ -10,6 +10,7 @@ use super::{Node, ReadError, off_reactor};
 use crate::clock;
 use crate::indexer::verify::{self, IndexComparison};
 use crate::indexer::{RebuildProgress, Replayed, Request};
+use crate::sync::marks;
 
 /// How the index stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,8 +28,14 @@ pub struct IndexReport {
     pub rebuild_due: Option<String>,
     /// The rebuild that is under way.
     pub rebuild: Option<RebuildProgress>,
+    /// Why a rebuild begins as soon as the index works, if one does.
+    pub rebuild_waiting: Option<String>,
     /// Rebuilds that were finished since the start.
     pub rebuilds_finished: u64,
+    /// Rebuilds that were given up since the start, or refused.
+    pub rebuilds_given_up: u64,
+    /// Why the last of these was, if none was finished after it.
+    pub rebuild_given_up: Option<String>,
 }
 
 /// Who refused what is in quarantine.
@@ -64,15 +71,19 @@ impl Node {
             backend: status.backend,
             mapping: status.mapping,
             lag: self.index_lag(),
-            trouble: status.trouble,
+            trouble: status.trouble.or(status.kept_out),
             rebuild_due: status.rebuild_due,
             rebuild: rebuilds.running,
+            rebuild_waiting: rebuilds.waiting,
             rebuilds_finished: rebuilds.finished,
+            rebuilds_given_up: rebuilds.given_up,
+            rebuild_given_up: rebuilds.last_given_up,
         }
     }
 
     /// Has a new index filled from the store and put in place of the old one, which serves until then.
-    /// Returns at once; [`Self::index`] shows the progress. Does nothing while one is being filled.
+    /// Returns at once; [`Self::index`] shows the progress, and why it was given up if so. While the index does
+    /// not work it waits for that. Does nothing while one is being filled.
     ///
     /// # Errors
     /// [`ReadError::Stopping`].
@@ -162,6 +173,12 @@ impl Node {
         let index = answer.await.map_err(|_| ReadError::Stopping)?;
         let records = match soul {
             Some(soul) => match self.inner.store.quarantined(&soul)? {
+                // No peer can take back what an import brought.
+                Some(row) if is_hidden(&row) => {
+                    let marks = &self.inner.scope.marks;
+                    marks.clear(&soul, marks::IMPORTED).await;
+                    u64::from(self.inner.store.quarantined(&soul)?.is_none())
+                }
                 Some(row) => self.want_again(vec![row]).await?,
                 None => 0,
             },
@@ -185,7 +202,9 @@ impl Node {
     }
 
     /// The rows leave the quarantine when they are wanted; what is refused again comes back.
-    async fn want_again(&self, rows: Vec<QuarantineRow>) -> Result<u64, ReadError> {
+    async fn want_again(&self, mut rows: Vec<QuarantineRow>) -> Result<u64, ReadError> {
+        // What is hidden is held: there is nothing to fetch.
+        rows.retain(|row| !is_hidden(row));
         let records = rows.len() as u64;
         let ops = rows.into_iter().flat_map(|row| {
             let wanted = Wanted {
@@ -205,4 +224,9 @@ impl Node {
             Err(error) => Err(ReadError::Replay(error)),
         }
     }
+}
+
+/// Whether a row tells that a deletion mark hides a record.
+fn is_hidden(row: &QuarantineRow) -> bool {
+    row.reason == marks::REASON
 }

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use oip_store::{Op, Store, Transaction};
+use oip_store::{Op, Store, Transaction, Wanted};
 use oip_vault::audit::{Action, Entry as AuditEntry};
 
 use super::{Node, ReadError, off_reactor};
 use crate::audit::AuditReport;
 use crate::clock;
 use crate::keyring::{self, KeyringError};
+use crate::publish::Owner;
 use crate::statements::OwnStatementError;
 use crate::vault::{self, Vault};
 
@@ -24,6 +25,16 @@ impl Node {
             .collect()
     }
 
+    /// What a backup of this node is made of.
+    #[must_use]
+    pub fn backup(&self) -> crate::backup::Source {
+        crate::backup::Source {
+            store: self.inner.store.clone(),
+            node_id: self.inner.identity.node_id(),
+            creator: self.inner.key.creator().did_address.clone(),
+        }
+    }
+
     /// The node's own id and its signing key's public text.
     #[must_use]
     pub fn identity(&self) -> (String, String) {
@@ -32,11 +43,11 @@ impl Node {
     }
 
     /// Replaces the encryption key: later records are sealed to a new one, and what was sealed to the
-    /// old one stays readable. Gives the new key's id.
+    /// old one stays readable. Gives the new key's id. The audit trail names the caller.
     ///
     /// # Errors
     /// [`RotateError`].
-    pub async fn rotate_encryption_key(&self) -> Result<String, RotateError> {
+    pub async fn rotate_encryption_key(&self, caller: &Owner) -> Result<String, RotateError> {
         let inner = &self.inner;
         if inner.config.private.encryption_key.is_some() {
             return Err(RotateError::Given);
@@ -45,7 +56,7 @@ impl Node {
         ring.rotate(keyring::new_encryption_key()?)
             .map_err(RotateError::Ring)?;
         // Durable before anybody hears of it.
-        keyring::write_encryption_keys(&inner.config.data_dir.join("keys"), &ring)?;
+        keyring::write_encryption_keys(&inner.key_folder, &ring)?;
         let id = ring.current().id().to_owned();
         inner.scope.vault.set_ring(ring);
         let alias = inner.config.node_id_override.as_deref();
@@ -69,7 +80,7 @@ impl Node {
             action: Action::Rotated,
             did: String::new(),
             key_id: id.clone(),
-            caller: "operator".to_owned(),
+            caller: caller.label(),
             reason: "asked for".to_owned(),
             count: 1,
         };
@@ -84,6 +95,13 @@ impl Node {
     pub async fn audit(&self, after: u64, limit: usize) -> Result<Vec<AuditEntry>, ReadError> {
         let audit = Arc::clone(&self.inner.audit);
         off_reactor(move || Ok(audit.entries(after, limit)?)).await
+    }
+
+    /// Has the audit trail say that an operator's search found so many private records.
+    pub fn note_found(&self, caller: &Owner, count: u64) {
+        if count > 0 {
+            self.inner.audit.note_found(caller.label(), count);
+        }
     }
 
     /// Checks the whole audit trail.
@@ -119,11 +137,15 @@ pub enum RotateError {
 /// Records that are looked at in one go when keys or settings have changed.
 const RECONSIDERED_PAGE: usize = 1_000;
 
+/// Reasons of refusals that other settings, or another version of this program, may see otherwise.
+const RECONSIDERED: [&str; 2] = ["exposed-private", "sealed"];
+
 /// Names which keys and settings the index was filled with.
 const FINGERPRINT: &str = "vault-fingerprint";
 
-/// Has every sealed record indexed again if other keys or settings are in force than the last time: a
-/// key that arrived opens what is here already, and what may not be shown any more goes.
+/// Has every private record looked at again if other keys or settings are in force than the last time: a
+/// key that arrived opens what is here already, and what may not be shown any more goes. What was refused
+/// for lying in clear, or under an old scheme, is judged anew.
 pub(super) async fn reconsider_sealed(
     store: &Store,
     vault: &Vault,
@@ -141,7 +163,7 @@ pub(super) async fn reconsider_sealed(
             for (seq, soul) in page.iter().filter(|(seq, _)| *seq <= head) {
                 if let Some(row) = store.record(soul)?
                     && row.seq == *seq
-                    && vault::is_sealed(&row)
+                    && (vault::is_sealed(&row) || vault::is_exposed(&row))
                 {
                     ops.push(Op::PutRecord(row));
                 }
@@ -150,6 +172,26 @@ pub(super) async fn reconsider_sealed(
             if !ops.is_empty() {
                 store.commit(Transaction { ops }, clock::wall_ms()).await?;
             }
+        }
+    }
+    let mut after = None;
+    loop {
+        let page = store.quarantine(after.as_ref(), RECONSIDERED_PAGE)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.soul.clone());
+        let ops: Vec<Op> = page
+            .into_iter()
+            .filter(|row| RECONSIDERED.contains(&row.reason.as_str()))
+            .map(|row| {
+                Op::WantedAdd(Wanted {
+                    soul: row.soul,
+                    record_type: row.record_type,
+                    at_ms: None,
+                })
+            })
+            .collect();
+        if !ops.is_empty() {
+            store.commit(Transaction { ops }, clock::wall_ms()).await?;
         }
     }
     remember_fingerprint(store, vault).await

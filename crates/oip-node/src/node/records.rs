@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
+use gun::Soul;
 use oip_index::{Access, Condition, Page, Query};
 use oip_record::{Did, Submission};
 use oip_vault::audit::Action;
 
 use super::{Node, ReadError, off_reactor};
+use crate::key_owners;
 use crate::publish::{
-    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PublishError, Published, event,
+    AccessChange, AccessChanged, DeleteError, Deleted, Owner, PublishError, Published, Reseal,
+    ResealReport, event,
 };
 use crate::statements;
 use crate::vault::{self, Shown};
@@ -52,6 +55,20 @@ impl Node {
         self.inner.publisher.publish_sealed(soul, data, oip).await
     }
 
+    /// Keeps the record by which a user names an encryption key, as it lies on the graph: it is used for what is sealed
+    /// from now on.
+    ///
+    /// # Errors
+    /// [`PublishError`]; then nothing of it was written.
+    pub async fn keep_user_key(
+        &self,
+        did: &Did,
+        data: String,
+        oip: String,
+    ) -> Result<(), PublishError> {
+        self.inner.publisher.keep_user_key(did, data, oip).await
+    }
+
     /// Shares a private record with more readers, or seals it anew for fewer.
     ///
     /// # Errors
@@ -65,13 +82,32 @@ impl Node {
         self.inner.publisher.change_access(did, change, owner).await
     }
 
-    /// What a user may see beside public records: what names his key, or is wrapped for his encryption key.
+    /// Seals anew what is private and lies in clear or under a scheme of the past, where this node holds the
+    /// key that made it: one go, behind the record at `after`.
+    ///
+    /// # Errors
+    /// [`PublishError`] if the store can't be read. A record that stays as it is is none; the report tells.
+    pub async fn reseal(
+        &self,
+        after: Option<Soul>,
+        mode: Reseal,
+    ) -> Result<ResealReport, PublishError> {
+        self.inner.publisher.reseal(after, mode).await
+    }
+
+    /// What a user may see beside public records: what names his key, or is wrapped for an encryption key that
+    /// he has proven to have.
     pub async fn access_of(&self, public_key: &str) -> Access {
         let mut tokens = BTreeSet::from([vault::reader_token(public_key)]);
         // From what is here: a search waits for no peer.
-        if let Ok(found) = self.inner.statements.here().find(public_key).await {
-            tokens.extend(found.iter().map(|found| vault::key_token(&found.key.id())));
+        if let Ok(found) = self.inner.statements.here().find(public_key).await
+            && found.iter().any(|found| found.is_proven)
+            && self.inner.publisher.remember_keys(&found).await.is_err()
+        {
+            tracing::warn!("failed to remember whose an encryption key is");
         }
+        let ids = key_owners::ids_of(&self.inner.store, public_key).unwrap_or_default();
+        tokens.extend(ids.iter().map(|id| vault::key_token(id)));
         tokens.extend(self.memberships(public_key).await);
         Access::Readers(tokens)
     }
@@ -84,7 +120,7 @@ impl Node {
             limit: oip_index::query::PAGE_HITS_MAX,
             ..Query::of(Condition::All(vec![
                 Condition::record_types([statements::MEMBERS_TYPE]),
-                Condition::exact(members, [public_key]),
+                Condition::exact(members, vault::spellings(public_key)),
             ]))
         };
         let Ok(page) = self.search(query).await else {
@@ -100,7 +136,13 @@ impl Node {
                 Ok(did) => here.members(&did, name).await,
                 Err(_) => continue,
             };
-            if signed.is_ok_and(|members| members.contains(public_key)) {
+            let names_him = |members: BTreeSet<String>| {
+                let token = vault::reader_token(public_key);
+                members
+                    .iter()
+                    .any(|name| vault::reader_token(name) == token)
+            };
+            if signed.is_ok_and(names_him) {
                 organizations.push(vault::reader_token(name));
             }
         }
@@ -142,7 +184,21 @@ impl Node {
         did: &Did,
         access: &Access,
     ) -> Result<Option<serde_json::Value>, ReadError> {
+        self.get_for(did, access, &Owner::Operator).await
+    }
+
+    /// The same for a caller who has a name in the audit trail.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the store fails.
+    pub async fn get_for(
+        &self,
+        did: &Did,
+        access: &Access,
+        caller: &Owner,
+    ) -> Result<Option<serde_json::Value>, ReadError> {
         let (inner, did, access) = (Arc::clone(&self.inner), did.clone(), access.clone());
+        let caller = caller.label();
         off_reactor(move || {
             let Some(row) = inner.store.record(did.soul())?.filter(|row| !row.deleted) else {
                 return Ok(None);
@@ -160,21 +216,21 @@ impl Node {
                 })?;
             Ok(match shown {
                 Shown::Public(document) => Some(document),
-                Shown::Opened(opened) if vault::may_see(&access, &opened.readers) => {
+                Shown::Guarded(guarded) if vault::may_see(&access, &guarded.readers) => {
                     if access == Access::Everything {
                         let read = event(
                             Action::AdminRead,
                             &did,
-                            &opened.key_id,
-                            "operator",
+                            &guarded.key_id,
+                            &caller,
                             "read by DID",
                         );
                         inner.audit.note_later(read);
                     }
-                    Some(opened.document)
+                    Some(guarded.document)
                 }
-                Shown::Sealed { document, .. } if access == Access::Everything => Some(document),
-                Shown::Opened(_) | Shown::Sealed { .. } => None,
+                Shown::Closed { document, .. } if access == Access::Everything => Some(document),
+                Shown::Guarded(_) | Shown::Closed { .. } => None,
             })
         })
         .await
@@ -189,12 +245,15 @@ impl Node {
         let Some(row) = self.inner.store.record(did.soul())? else {
             return Ok(false);
         };
-        if *access == Access::Everything || !vault::is_sealed(&row) {
+        if *access == Access::Everything {
             return Ok(false);
         }
         Ok(match self.inner.scope.vault.read(&row) {
-            Ok(Shown::Opened(opened)) => !vault::may_see(access, &opened.readers),
-            _ => true,
+            Ok(Shown::Public(_)) => false,
+            Ok(Shown::Guarded(guarded)) => !vault::may_see(access, &guarded.readers),
+            Ok(Shown::Closed { .. }) => true,
+            // What can't be read of it can't be private by what it says.
+            Err(_) => vault::is_sealed(&row),
         })
     }
 
@@ -204,7 +263,8 @@ impl Node {
     /// [`ReadError`] if the query is out of bounds or the index fails.
     pub async fn search(&self, query: Query) -> Result<Page, ReadError> {
         let index = Arc::clone(&self.inner.index);
-        off_reactor(move || Ok(index.search(&query)?)).await
+        let search = move || index.search(&query);
+        self.inner.searches.run(search).await
     }
 
     /// The types of the records that this caller may see, with their numbers, and the number of all.
@@ -216,11 +276,9 @@ impl Node {
         access: &Access,
     ) -> Result<(Vec<(String, u64)>, u64), ReadError> {
         let (index, access) = (Arc::clone(&self.inner.index), access.clone());
-        off_reactor(move || {
-            let types = index.record_types(&access)?;
-            let total = types.iter().map(|(_, count)| count).sum();
-            Ok((types, total))
-        })
-        .await
+        let count = move || index.record_types(&access);
+        let types = self.inner.searches.run(count).await?;
+        let total = types.iter().map(|(_, count)| count).sum();
+        Ok((types, total))
     }
 }

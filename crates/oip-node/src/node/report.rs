@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 
 use gun::mesh::Direction;
 use gun_net::{LinkPhase, LinkStatus};
-use oip_index::Access;
 use oip_record::Stamp;
 
 use super::Node;
@@ -64,13 +63,8 @@ impl Node {
             store_poisoned: stats.poisoned,
         };
         let reasons = health::reasons(&present, &peers);
-        // Anybody may ask for health: what is private is not counted here.
-        let by_type: BTreeMap<String, u64> = inner
-            .index
-            .record_types(&Access::public())
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
+        let counts = inner.searches.counts(&*inner.index);
+        let by_type: BTreeMap<String, u64> = counts.by_type.into_iter().collect();
         Health {
             service: "gun-sync",
             status: if reasons.is_empty() {
@@ -85,7 +79,7 @@ impl Node {
             configuration: SyncSettings {
                 private_records_enabled: present.sync_on
                     && inner.config.private.foreign == crate::config::ForeignSealed::Open,
-                trusted_nodes: Vec::new(),
+                trusted_nodes: inner.judge.trust.given(),
                 cache_max_age: 0,
                 cache_max_age_minutes: 0,
                 sync_interval: inner.config.sync.interval_ms,
@@ -97,6 +91,10 @@ impl Node {
                 records_by_type: by_type,
             },
             peers,
+            trust: inner.judge.trust.standings(),
+            rivals: inner.statements.rivals.met(),
+            untrusted: inner.metrics.untrusted.get(),
+            exposed: counts.exposed,
             index_lag: index.lag,
             index,
             wanted: present.wanted,
@@ -121,6 +119,7 @@ impl Node {
                 ("too_many_connections", inner.relay_stats.turned_away()),
                 ("unauthorized", inner.relay_stats.unauthorized()),
                 ("frame_too_large", traffic.frames_too_large),
+                ("frame_unfinished", traffic.frames_unfinished),
                 ("push_to_slow_reader", traffic.pushes_dropped),
                 ("reader_too_slow", traffic.closed_full),
                 ("subscription", mesh.subscriptions_refused),

@@ -4,12 +4,12 @@
 //! to ask for what would not be stored, and to ask those who dialled us: many apps, and none has it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gun::Soul;
 use gun::mesh::{Direction, PeerId};
 use gun::wire::Get;
-use gun::{Node, Soul};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -21,6 +21,9 @@ use crate::hub::Fetched;
 /// milliseconds, one that has to read its disk within a few hundred.
 const ASK_MAX: Duration = Duration::from_secs(1);
 
+/// A gun.js relay answers from memory, and then, without a word that more comes, from its disk.
+const MORE_MAX: Duration = Duration::from_millis(150);
+
 /// Souls asked for at a time. Beyond it a miss is answered at once, so that a flood of made-up
 /// souls costs other relays no more than this.
 const ASKING_MAX: usize = 64;
@@ -28,32 +31,51 @@ const ASKING_MAX: usize = 64;
 /// The souls that are being asked for.
 #[derive(Debug, Default)]
 pub(super) struct Asking {
-    souls: Mutex<HashMap<Soul, watch::Receiver<()>>>,
+    souls: Mutex<HashMap<Soul, Outcome>>,
 }
+
+/// Whether anything came, once the question is over.
+type Outcome = watch::Receiver<Option<bool>>;
 
 /// A question under way. Those who wait for it go on when it is dropped.
-struct Turn<'a> {
-    asking: &'a Asking,
+struct Turn {
+    asking: Arc<Asking>,
     soul: Soul,
-    _done: watch::Sender<()>,
+    came: watch::Sender<Option<bool>>,
 }
 
-enum Entered<'a> {
+enum Entered {
     /// Nobody asks for it: ask.
-    First(Turn<'a>),
+    First(Turn),
     /// Somebody does: wait.
-    Other(watch::Receiver<()>),
+    Other(Outcome),
     /// Too many are being asked for.
     Full,
 }
 
+/// What became of asking others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Came {
+    /// What they have is here.
+    Whole,
+    /// They have nothing.
+    Nothing,
+    /// They have not answered to the end: what is here by now may be a part.
+    NotYet,
+}
+
 impl Asking {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Soul, watch::Receiver<()>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Soul, Outcome>> {
         // No code that can panic runs under the lock.
         self.souls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&self, soul: &Soul) -> Entered<'_> {
+    /// The question for a soul that is under way.
+    fn under_way(&self, soul: &Soul) -> Option<Outcome> {
+        self.lock().get(soul).cloned()
+    }
+
+    fn enter(self: &Arc<Self>, soul: &Soul) -> Entered {
         let mut souls = self.lock();
         if let Some(asked) = souls.get(soul) {
             return Entered::Other(asked.clone());
@@ -61,43 +83,58 @@ impl Asking {
         if souls.len() >= ASKING_MAX {
             return Entered::Full;
         }
-        let (done, asked) = watch::channel(());
+        let (came, asked) = watch::channel(None);
         souls.insert(soul.clone(), asked);
         Entered::First(Turn {
-            asking: self,
+            asking: Arc::clone(self),
             soul: soul.clone(),
-            _done: done,
+            came,
         })
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.asking.lock().remove(&self.soul);
     }
 }
 
+async fn outcome(mut asked: Outcome) -> Came {
+    let asked = asked.wait_for(Option::is_some);
+    match tokio::time::timeout(ASK_MAX, asked).await {
+        Ok(Ok(came)) if *came == Some(true) => Came::Whole,
+        Ok(_) => Came::Nothing,
+        Err(_) => Came::NotYet,
+    }
+}
+
 impl Relay {
-    /// Asks the dialled peers for a node; whether it is worth looking into the store again.
-    pub(super) async fn ask_for(&self, soul: &Soul) -> bool {
+    /// Asks the dialled peers for a node, each until it has told all or its time is over. Waits for that a moment only.
+    pub(super) async fn ask_for(&self, soul: &Soul) -> Came {
         let peers = self.dialled();
-        if peers.is_empty() || !self.would_store(soul) {
-            return false;
+        let parts = &self.parts;
+        if peers.is_empty() || !admission::admits(parts.admission, &parts.registry, soul) {
+            return Came::Nothing;
         }
         match self.asking.enter(soul) {
-            Entered::Full => false,
-            Entered::First(_turn) => {
-                tokio::time::timeout(ASK_MAX, self.ask_all(soul, peers))
-                    .await
-                    // A large node may still be on its way: what came of it is not the whole.
-                    .unwrap_or(false)
-            }
-            Entered::Other(mut asked) => {
-                // Ends with an error when the question is over, however it ended.
-                while asked.changed().await.is_ok() {}
-                true
+            Entered::Full => Came::Nothing,
+            Entered::Other(asked) => outcome(asked).await,
+            Entered::First(turn) => {
+                let (relay, asked) = (self.clone(), turn.came.subscribe());
+                // Goes on when nobody waits any more: until it ends, what is held is a part.
+                tokio::spawn(async move {
+                    let came = relay.ask_all(&turn.soul, peers).await;
+                    turn.came.send_replace(Some(came));
+                });
+                outcome(asked).await
             }
         }
+    }
+
+    /// Waits for the question for a soul, if one is under way.
+    pub(super) async fn asked_for(&self, soul: &Soul) -> Option<Came> {
+        let asked = self.asking.under_way(soul)?;
+        Some(outcome(asked).await)
     }
 
     async fn ask_all(&self, soul: &Soul, peers: Vec<PeerId>) -> bool {
@@ -108,6 +145,7 @@ impl Relay {
         }
         while let Some(answer) = answers.join_next().await {
             if matches!(answer, Ok(Fetched::Data(_))) {
+                tokio::time::sleep(MORE_MAX).await;
                 return true;
             }
         }
@@ -121,16 +159,6 @@ impl Relay {
             .filter_map(|link| link.peer)
             .collect()
     }
-
-    /// Whether an answer would be admitted, as far as its soul tells.
-    fn would_store(&self, soul: &Soul) -> bool {
-        let node = Node {
-            soul: soul.clone(),
-            entries: Vec::new(),
-        };
-        let graph = vec![node];
-        admission::admit(self.parts.admission, &self.parts.registry, &graph).is_ok()
-    }
 }
 
 #[cfg(test)]
@@ -143,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_soul_is_asked_for_once_and_those_who_wait_go_on_when_it_ends() {
-        let asking = Asking::default();
+        let asking = Arc::new(Asking::default());
         let Entered::First(turn) = asking.enter(&soul("a")) else {
             panic!("nobody asks yet");
         };
@@ -157,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_number_of_questions_is_bounded() {
-        let asking = Asking::default();
+        let asking = Arc::new(Asking::default());
         let turns: Vec<_> = (0..ASKING_MAX)
             .map(|number| asking.enter(&soul(&number.to_string())))
             .collect();

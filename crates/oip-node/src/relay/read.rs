@@ -5,14 +5,18 @@
 //! the later ones are then shown; keys never go away, so that nothing is skipped. Refuses to end
 //! early: who can't read on gets an error, never the part as the whole.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use gun::wire::Reject;
 use gun::{Key, Soul, Value};
 use oip_store::{PageLimit, ReadError, Store};
 
+use super::ask::Came;
 use super::shown::{Following, is_shown, push_entry, push_name, small_node};
 use super::{Relay, View};
 use crate::admission::is_whole_record;
+use crate::allowance::Cost;
 use crate::registry::{Notice, Registry};
 
 /// One part of an answer.
@@ -47,6 +51,18 @@ pub struct Listing {
     pub limit: usize,
 }
 
+/// Why a node can't be given.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GetError {
+    /// The store failed.
+    #[error("failed to read the store: {0}")]
+    Read(#[from] ReadError),
+    /// What is held may be a part.
+    #[error("this node is coming in from another relay, and not whole yet: ask again in a moment")]
+    Coming,
+}
+
 /// Why a list can't be given.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +75,11 @@ pub enum ListError {
         "this publisher has over {LIST_SOULS_MAX} nodes, too many to look through: ask the index, GET /api/records on the API port"
     )]
     TooMany,
+    /// The caller's address has looked at as much as one may in a while.
+    #[error(
+        "your address has had too many nodes looked through; wait a minute, or ask the index, GET /api/records on the API port"
+    )]
+    Quota,
     /// The node is stopping.
     #[error("the node is stopping")]
     Stopping,
@@ -83,15 +104,40 @@ struct Part {
 /// What is still to be read.
 #[derive(Debug)]
 enum Rest {
-    /// The keys of a node behind this one.
-    Keys {
-        soul: Soul,
-        view: View,
-        after: Key,
-    },
+    /// The keys of a node.
+    Keys(Keys),
     /// These records, the next one last.
     Records(Vec<Soul>),
     Nothing,
+}
+
+/// Which keys of a node come next.
+#[derive(Debug)]
+struct Keys {
+    soul: Soul,
+    view: View,
+    /// Behind this one.
+    after: Option<Key>,
+    /// Whether it is the turn of the index entries whose record is not held. Deployed nodes that pull see nothing behind
+    /// such an entry: they come last.
+    of_nowhere: bool,
+    /// Whether there are such.
+    left_out: bool,
+    /// Whether nothing was shown yet.
+    is_first: bool,
+}
+
+impl Keys {
+    fn of(soul: Soul, view: View) -> Self {
+        Self {
+            soul,
+            view,
+            after: None,
+            of_nowhere: false,
+            left_out: false,
+            is_first: true,
+        }
+    }
 }
 
 impl Part {
@@ -117,9 +163,7 @@ impl Parts {
         let relay = self.relay.clone();
         let part = match rest {
             Rest::Nothing => return Ok(None),
-            Rest::Keys { soul, view, after } => {
-                off_reactor(move || relay.keys(soul, view, Some(after))).await?
-            }
+            Rest::Keys(keys) => off_reactor(move || relay.keys(keys)).await?,
             Rest::Records(souls) => off_reactor(move || relay.records(souls, ",")).await?,
         };
         self.rest = part.rest;
@@ -139,15 +183,22 @@ impl Relay {
     /// peers first.
     ///
     /// # Errors
-    /// [`ReadError`] if the store fails.
-    pub async fn get(&self, soul: &Soul, view: View) -> Result<Option<Parts>, ReadError> {
+    /// [`GetError`]: the store fails, or what others have of it is still coming in.
+    pub async fn get(&self, soul: &Soul, view: View) -> Result<Option<Parts>, GetError> {
+        if self.asked_for(soul).await == Some(Came::NotYet) && self.is_known(soul)? {
+            return Err(GetError::Coming);
+        }
         if let Some(found) = self.held(soul, view).await? {
             return Ok(Some(found));
         }
-        if self.is_known(soul)? || !self.ask_for(soul).await {
+        if self.is_known(soul)? {
             return Ok(None);
         }
-        self.held(soul, view).await
+        match self.ask_for(soul).await {
+            Came::Whole => Ok(self.held(soul, view).await?),
+            Came::NotYet if self.is_known(soul)? => Err(GetError::Coming),
+            Came::Nothing | Came::NotYet => Ok(None),
+        }
     }
 
     /// The same without asking anybody.
@@ -159,7 +210,7 @@ impl Relay {
             {
                 return Ok(record.map(Part::last));
             }
-            let part = relay.keys(soul, view, None)?;
+            let part = relay.keys(Keys::of(soul, view))?;
             Ok((part.text.len() > "{}".len() || part.left_out).then_some(part))
         };
         let found = off_reactor(read).await?;
@@ -179,48 +230,47 @@ impl Relay {
         Ok(!self.parts.store.keys(soul, None, 1)?.is_empty())
     }
 
-    /// Keys behind `after` as a part of the object. Parts without anything to show are passed over,
+    /// More keys as a part of the object. Parts without anything to show are passed over,
     /// so that a node whose values are all null is known for one before the answer begins.
-    fn keys(&self, soul: Soul, view: View, after: Option<Key>) -> Result<Part, ReadError> {
-        let parts = &self.parts;
+    fn keys(&self, mut keys: Keys) -> Result<Part, ReadError> {
+        let (store, registry) = (&self.parts.store, &self.parts.registry);
         let mut text = String::new();
-        let mut left_out = false;
-        let mut is_first = after.is_none();
-        if is_first {
+        if keys.after.is_none() && !keys.of_nowhere {
             text.push('{');
         }
-        let mut after = after;
+        let begins_with = text.len();
         loop {
-            let page = parts.store.keys_page(&soul, "", after.as_ref(), PART)?;
-            after = page.entries.last().map(|entry| entry.key.clone()).or(after);
+            let page = store.keys_page(&keys.soul, "", keys.after.as_ref(), PART)?;
+            let last = page.entries.last().map(|entry| entry.key.clone());
+            keys.after = last.or(keys.after);
             for entry in page.entries.iter().filter(|entry| is_shown(entry)) {
-                if view == View::Pull && leads_nowhere(&parts.registry, &parts.store, &soul, entry)?
-                {
-                    left_out = true;
+                let of_nowhere = leads_nowhere(registry, store, &keys.soul, entry)?;
+                keys.left_out |= of_nowhere;
+                if of_nowhere != keys.of_nowhere {
                     continue;
                 }
-                if !std::mem::take(&mut is_first) {
+                if !std::mem::take(&mut keys.is_first) {
                     text.push(',');
                 }
                 push_entry(&mut text, entry);
             }
             if !page.more {
+                if keys.view == View::Graph && keys.left_out && !keys.of_nowhere {
+                    (keys.after, keys.of_nowhere) = (None, true);
+                    continue;
+                }
                 text.push('}');
-                let rest = Rest::Nothing;
                 return Ok(Part {
                     text,
-                    rest,
-                    left_out,
+                    rest: Rest::Nothing,
+                    left_out: keys.left_out,
                 });
             }
-            if text.len() > "{".len()
-                && let Some(after) = after
-            {
-                let rest = Rest::Keys { soul, view, after };
+            if text.len() > begins_with {
                 return Ok(Part {
                     text,
-                    rest,
-                    left_out,
+                    left_out: keys.left_out,
+                    rest: Rest::Keys(keys),
                 });
             }
         }
@@ -263,22 +313,42 @@ impl Relay {
     ///
     /// # Errors
     /// [`ListError`].
-    pub async fn list(&self, listing: Listing) -> Result<Parts, ListError> {
+    pub async fn list(&self, listing: Listing, from: Option<IpAddr>) -> Result<Parts, ListError> {
+        // One at a time: looking through a publisher's nodes takes seconds of a core, whoever asks. Those who wait may
+        // have used up their allowance meanwhile.
+        let _turn = self.listing.lock().await;
+        if let Some(from) = from
+            && !self.parts.hub.affords(from, &[Cost::Scanned]).await
+        {
+            self.parts.metrics.reject(Reject::Quota.name());
+            return Err(ListError::Quota);
+        }
         let relay = self.clone();
-        let mut souls = tokio::task::spawn_blocking(move || relay.souls_of(&listing))
-            .await
-            .map_err(|_| ListError::Stopping)??;
+        let looking = move || relay.souls_of(&listing);
+        let looked = self.parts.background.run(looking).await;
+        let (scanned, souls) = looked.ok_or(ListError::Stopping)?;
+        if let Some(from) = from {
+            let scanned = scanned as u64;
+            self.parts.hub.spend(from, Cost::Scanned, scanned).await;
+        }
+        let mut souls = souls?;
         souls.reverse();
         let relay = self.clone();
         let first = off_reactor(move || relay.records(souls, "")).await?;
         Ok(self.parts_from(first))
     }
 
-    /// The souls that a listing names.
-    fn souls_of(&self, listing: &Listing) -> Result<Vec<Soul>, ListError> {
+    /// The souls that a listing names, behind how many were looked at for it.
+    fn souls_of(&self, listing: &Listing) -> (usize, Result<Vec<Soul>, ListError>) {
+        let mut seen = 0;
+        let souls = self.look_through(listing, &mut seen);
+        (seen, souls)
+    }
+
+    fn look_through(&self, listing: &Listing, seen: &mut usize) -> Result<Vec<Soul>, ListError> {
         let store = &self.parts.store;
         let prefix = format!("{}:", listing.publisher_hash);
-        let (mut found, mut passed, mut seen) = (Vec::new(), 0, 0);
+        let (mut found, mut passed) = (Vec::new(), 0);
         let mut after = None;
         // Other names that stand before a colon are the registry's and the media's.
         if !is_whole_record(&format!("{prefix}x")) {
@@ -286,7 +356,7 @@ impl Relay {
         }
         loop {
             let page = store.souls(&prefix, after.as_ref(), SOULS_PAGE)?;
-            seen += page.len();
+            *seen += page.len();
             let is_last = page.len() < SOULS_PAGE;
             after = page.last().cloned();
             for soul in page
@@ -308,7 +378,7 @@ impl Relay {
             if is_last {
                 return Ok(found);
             }
-            if seen >= LIST_SOULS_MAX {
+            if *seen >= LIST_SOULS_MAX {
                 return Err(ListError::TooMany);
             }
         }

@@ -17,7 +17,9 @@ use super::nested::{Member, Nested};
 use crate::admission;
 use crate::allowance::Cost;
 use crate::clock;
+use crate::deletions;
 use crate::registry::Writes;
+use crate::sync::marks::PUT_HERE;
 
 /// Why nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,9 @@ pub enum PutError {
     Stopping,
 }
 
+/// What a write may use up.
+const WRITING: &[Cost] = &[Cost::Bytes, Cost::Souls, Cost::Checked];
+
 impl Relay {
     /// Writes `data` at `soul`. When this returns it is durable, and subscribers are being told.
     ///
@@ -80,7 +85,7 @@ impl Relay {
 
     async fn write(&self, soul: Soul, data: Nested, from: Option<IpAddr>) -> Result<(), PutError> {
         if let Some(from) = from
-            && !self.parts.hub.affords(from).await
+            && !self.parts.hub.affords(from, WRITING).await
         {
             return Err(self.refused(Reject::Quota));
         }
@@ -122,8 +127,34 @@ impl Relay {
             hub.spend(from, Cost::Souls, committed.created as u64).await;
         }
         self.tell(&committed.changed);
+        self.follow_marks(&committed.changed, from).await;
         self.parts.hub.changed(committed.changed).await;
         Ok(())
+    }
+
+    /// Deletion marks that a deployed node behind this relay puts: worth something where the operator named
+    /// its address, because anybody else who reaches the port could put them too.
+    async fn follow_marks(&self, changed: &Graph, from: Option<IpAddr>) {
+        let ranges = &self.parts.deletes_from;
+        if !from.is_some_and(|from| ranges.iter().any(|range| range.holds(from))) {
+            return;
+        }
+        let marks = &self.parts.marks;
+        let mut told = Vec::new();
+        for node in changed {
+            told.extend(node.entries.iter().filter_map(|entry| {
+                let (soul, is_set) =
+                    deletions::read_change(node.soul.as_str(), entry.key.as_str(), &entry.value)?;
+                Some((soul, is_set, entry.state.as_f64().max(0.0) as u64))
+            }));
+        }
+        for (soul, is_set, at_ms) in told {
+            if is_set {
+                marks.set(&soul, PUT_HERE, at_ms).await;
+            } else {
+                marks.clear(&soul, PUT_HERE).await;
+            }
+        }
     }
 
     /// Counts a refusal as one of a peer's put.

@@ -17,10 +17,12 @@ use oip_store::{Op, RecordRow, Transaction, WantedRow, WriteError};
 
 use super::judge::{Asked, Judge, Judgement, did_of};
 use crate::clock;
+use crate::deletions;
 use crate::explain;
 use crate::hub::HubHandle;
 use crate::metrics::Metrics;
 use crate::registry::{Registration, Writes};
+use crate::vault;
 
 /// A soul is healed at most once in this time.
 const HEAL_MS: u64 = 60_000;
@@ -76,9 +78,10 @@ impl Turns {
     }
 }
 
-/// Whether a version may be written back: one that nobody signed proves nothing against another.
+/// Whether a version may be written back: one that nobody signed proves nothing against another, and one
+/// that is private and lies in clear is not passed on.
 pub(crate) fn is_healable(row: &RecordRow) -> bool {
-    row.class != SignatureClass::None.to_u8()
+    row.class != SignatureClass::None.to_u8() && !vault::is_exposed(row)
 }
 
 impl Healer {
@@ -154,6 +157,16 @@ impl Healer {
             ops.push(Op::PutRecord(held));
         }
         ops
+    }
+
+    /// What takes back a record that this node published and its owner deleted; also for deployed nodes, which know no
+    /// tombstones.
+    pub(super) fn unregistration(&self, tombstone: &RecordRow) -> Writes {
+        let mut writes = self.registration(tombstone);
+        let oip: serde_json::Value = serde_json::from_str(&tombstone.oip).unwrap_or_default();
+        let by = oip["creator"]["publicKey"].as_str().unwrap_or_default();
+        writes.extend(deletions::mark(&tombstone.soul, by, tombstone.at_ms));
+        writes
     }
 
     /// The registry's values with fresh states.

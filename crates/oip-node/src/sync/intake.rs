@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::heal::Healer;
 use super::judge::{Asked, Judge};
+use super::log::LogBudget;
 use super::marks::Marks;
-use super::settle::LogBudget;
+use crate::audit::Audit;
 use crate::clock;
 use crate::config::RelayQuotas;
 use crate::hub::{Fetched, HubHandle, Noticed};
@@ -64,6 +65,8 @@ pub(crate) struct Intake {
     pub hub: HubHandle,
     pub peers: Arc<Peers>,
     pub metrics: Arc<Metrics>,
+    /// Hears of sealed input that was refused.
+    pub audit: Arc<Audit>,
     /// Cores to judge on. Finding out reads files, which is not for every batch.
     pub cores: usize,
     /// The list grew by another hand than that of the hub, whose notices tell of it.
@@ -107,6 +110,7 @@ pub(super) enum Ended {
         settled: Vec<Soul>,
         fetch: Vec<(WantedRow, Vec<Soul>)>,
         heal: Vec<WantedRow>,
+        ask: Vec<Soul>,
         failed: bool,
     },
     /// Peers were asked for one candidate.
@@ -178,6 +182,7 @@ impl Running {
                 self.hints.insert(soul, peer);
             }
             (Notice::Record { .. }, _) => {}
+            (Notice::Statement, _) => self.intake.judge.trust.seen.notify_one(),
             // Full: the sweep reads the directory.
             (Notice::Type(record_type), _) => drop(self.intake.new_types.try_send(record_type)),
         }
@@ -258,6 +263,7 @@ impl Running {
                 settled,
                 fetch,
                 heal,
+                ask,
                 failed,
             }) => {
                 self.batches = self.batches.saturating_sub(1);
@@ -277,6 +283,9 @@ impl Running {
                 }
                 for row in heal {
                     self.heal(row);
+                }
+                for entry in ask {
+                    self.ask(entry);
                 }
             }
             Ok(Ended::Fetched(fetch)) => {
@@ -303,6 +312,25 @@ impl Running {
         self.work.spawn(async move {
             let found = intake.ask_for(&missing, &order).await;
             Ended::Fetched(Fetch { row, found })
+        });
+    }
+
+    /// Asks for an entry of the registry, and follows it where it is not there yet. What comes is noticed as a change of it.
+    fn ask(&mut self, entry: Soul) {
+        // Beyond it the next change of the entry, or of what names it, asks again.
+        if self.work.len() >= WORK_MAX {
+            return;
+        }
+        let order = self.intake.peers.with_registry(None);
+        let intake = Arc::clone(&self.intake);
+        self.work.spawn(async move {
+            for peer in order {
+                let asked = intake.hub.ask(peer, Get::node(entry.clone())).await;
+                if let Fetched::Data(_) = asked {
+                    break;
+                }
+            }
+            Ended::Done
         });
     }
 

@@ -6,13 +6,18 @@
 use gun::{Node, Soul, Value};
 use oip_record::order::{Held, SignatureClass};
 use oip_record::read::Raw;
-use oip_record::verify::{self, Accepted};
-use oip_record::{Candidate, Did, Reject, Resolution, SignaturePolicy, arrays, privacy, read};
+use oip_record::verify::{self, Accepted, Guard};
+use oip_record::{
+    Candidate, Did, Order, Reject, Resolution, SignaturePolicy, Verification, arrays, privacy, read,
+};
 use oip_store::{ReadError, RecordRow, Store, WantedRow};
 
 use super::heal;
+use super::owned;
+use super::trust::Trust;
 use crate::config::TypeFilter;
 use crate::registry::Registry;
+use crate::vault::Vault;
 
 /// Times a version that is announced and not yet to be had is asked for again: with the waits of
 /// the intake, over a quarter of a minute.
@@ -25,6 +30,8 @@ pub(crate) struct Judge {
     pub registry: std::sync::Arc<Registry>,
     pub types: TypeFilter,
     pub signatures: SignaturePolicy,
+    pub trust: std::sync::Arc<Trust>,
+    pub vault: std::sync::Arc<Vault>,
 }
 
 /// Whether peers were asked before this judgement.
@@ -52,11 +59,15 @@ pub(crate) enum Judgement {
     Gone,
     /// Of no wanted type.
     Unwanted,
+    /// Of no trusted node: put aside until it is.
+    Untrusted(Box<Accepted>),
     /// Refused; what the graph shows may have to be healed.
     Refuse {
         reject: Box<Reject>,
         texts: Option<Box<Texts>>,
         heal: Option<Box<RecordRow>>,
+        /// Whether it claimed to be sealed, for the audit trail.
+        is_sealed: bool,
     },
     /// A second key claims the soul.
     Contested(Box<Accepted>),
@@ -71,6 +82,8 @@ enum Weighed {
     },
     /// Of no wanted type.
     Unwanted,
+    /// It would be taken, but for whoever made it.
+    Untrusted(Box<Accepted>),
     /// It takes the place of what is held.
     Newer(Box<Accepted>),
     /// It is what is held.
@@ -81,6 +94,14 @@ enum Weighed {
     Contested(Box<Accepted>),
 }
 
+/// Whether anything of a record is shown to anybody. Where nothing is, there is nothing that a signature
+/// would have to vouch for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    Readable,
+    Closed,
+}
+
 /// What a refused record said, for the quarantine.
 #[derive(Debug)]
 pub(crate) struct Texts {
@@ -89,6 +110,12 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
+    fn claim_to_be_sealed(&self) -> bool {
+        let form = oip_record::sealed::ENCRYPTION_TYPE;
+        let data = self.data.as_deref().unwrap_or_default();
+        data.contains(form) || self.oip.contains(oip_record::canonical::SCHEME_SEALED)
+    }
+
     /// Whether nothing in them asks for privacy. Why the record was refused says nothing about
     /// that, and a text that can't be read is not taken for public.
     fn are_public(&self) -> bool {
@@ -137,9 +164,10 @@ impl Judge {
             }
             Err(reject) => return Ok(refused(reject, None, held, asked, soul)),
         };
-        Ok(match self.weigh(soul, raw, held.as_ref(), now_ms)? {
+        Ok(match self.weigh(soul, raw, held.as_ref(), None, now_ms)? {
             Weighed::Refused { reject, texts } => refused(reject, texts, held, asked, soul),
             Weighed::Unwanted => Judgement::Unwanted,
+            Weighed::Untrusted(accepted) => Judgement::Untrusted(accepted),
             Weighed::Newer(accepted) => Judgement::Take {
                 accepted,
                 held: held.map(Box::new),
@@ -150,19 +178,21 @@ impl Judge {
         })
     }
 
-    /// Judges a candidate that lies in no graph here, such as one that a peer showed over HTTP.
+    /// Judges a candidate that lies in no graph here, such as one that a peer showed over HTTP: `from`.
     pub(crate) fn judge_shown(
         &self,
         soul: &Soul,
         raw: Raw,
+        from: Option<&str>,
         now_ms: u64,
     ) -> Result<Judgement, ReadError> {
         let held = self.store.record(soul)?;
-        Ok(match self.weigh(soul, raw, held.as_ref(), now_ms)? {
+        Ok(match self.weigh(soul, raw, held.as_ref(), from, now_ms)? {
             Weighed::Refused { reject, texts } => {
                 refused(reject, texts, None, Asked::Already, soul)
             }
             Weighed::Unwanted => Judgement::Unwanted,
+            Weighed::Untrusted(accepted) => Judgement::Untrusted(accepted),
             Weighed::Newer(accepted) => Judgement::Take {
                 accepted,
                 held: held.map(Box::new),
@@ -179,6 +209,7 @@ impl Judge {
         soul: &Soul,
         raw: Raw,
         held: Option<&RecordRow>,
+        from: Option<&str>,
         now_ms: u64,
     ) -> Result<Weighed, ReadError> {
         // The same text as held: nothing to check again.
@@ -202,7 +233,20 @@ impl Judge {
         if !self.types.wants(&accepted.record_type) {
             return Ok(Weighed::Unwanted);
         }
-        if accepted.class == SignatureClass::None
+        let (accepted, content) = match self.guarded(accepted) {
+            Ok(guarded) => guarded,
+            Err(reject) => {
+                let texts = None;
+                return Ok(Weighed::Refused { reject, texts });
+            }
+        };
+        // What has a signature that this copy can't show to be right is marked, and not missing one. Of old
+        // ciphertext whose key anybody can make, only a signature that verifies tells who wrote it.
+        let is_unsigned = accepted.verification == Verification::Unverified
+            || matches!(accepted.guard, Guard::Legacy(_));
+        if is_unsigned
+            && accepted.class == SignatureClass::None
+            && content == Content::Readable
             && self.signatures == SignaturePolicy::Prefer
             && self
                 .store
@@ -218,18 +262,65 @@ impl Judge {
             && let Some(held) = held
             && held.data.as_deref() != accepted.data_text.as_deref()
             && self.store.cursor(&data_mark(&accepted))?.is_some()
+            && !holds_same_data(held, &accepted)
         {
             return Ok(Weighed::Lesser);
         }
-        let claimed = held.map(held_version);
+        let claimed = held
+            .map(|held| held_version(&self.store, held, &accepted))
+            .transpose()?;
+        // A deletion takes nothing in.
+        let is_deletion = accepted.deleted && held.is_some();
+        let is_trusted = is_deletion || self.trust.takes(&accepted, from);
         Ok(
             match oip_record::order::resolve(claimed.as_ref(), &accepted.claim()) {
+                Resolution::Take if !is_trusted => Weighed::Untrusted(Box::new(accepted)),
                 Resolution::Take => Weighed::Newer(Box::new(accepted)),
                 Resolution::Same => Weighed::Same,
                 Resolution::Older | Resolution::LowerClass => Weighed::Lesser,
                 Resolution::Contested => Weighed::Contested(Box::new(accepted)),
+                // As it was before a backup was restored.
+                Resolution::OwnerUnknown if is_trusted && self.was_his(&accepted)? => {
+                    Weighed::Newer(Box::new(accepted))
+                }
+                Resolution::OwnerUnknown => Weighed::Refused {
+                    reject: Reject::OwnerUnknown,
+                    texts: Some(texts),
+                },
+                Resolution::NotOwner => Weighed::Refused {
+                    reject: Reject::NotOwner,
+                    texts: Some(texts),
+                },
             },
         )
+    }
+
+    /// Whether this node knew the owner who signed a tombstone as the record's, of which it holds nothing any more.
+    fn was_his(&self, tombstone: &Accepted) -> Result<bool, ReadError> {
+        let owned = owned::remembered(&self.store, &tombstone.soul)?;
+        Ok(tombstone.class == SignatureClass::Ours
+            && owned.is_some_and(|owned| {
+                tombstone.deleted_by.as_ref() == Some(&owned.by) && tombstone.order > owned.order
+            }))
+    }
+
+    /// What becomes of a record that is private and not sealed: kept for those who may read it, if the
+    /// settings say so, with what is known of its signature once it is opened.
+    fn guarded(&self, mut accepted: Accepted) -> Result<(Accepted, Content), Reject> {
+        match &accepted.guard {
+            Guard::Public | Guard::Sealed(_) => {}
+            Guard::Exposed(reason) if !self.vault.keeps_exposed() => {
+                return Err(Reject::ExposedPrivate(reason.clone()));
+            }
+            Guard::Exposed(_) => {}
+            Guard::Legacy(meta) => match self.vault.legacy_signature(&accepted, meta) {
+                Some((class, verification)) => {
+                    (accepted.class, accepted.verification) = (class, verification);
+                }
+                None => return Ok((accepted, Content::Closed)),
+            },
+        }
+        Ok((accepted, Content::Readable))
     }
 
     /// Whether the version that the registry announces is held already, and is what the graph shows.
@@ -337,25 +428,51 @@ fn refused(
     }
     // What asks for privacy is not kept in clear, not even in quarantine.
     let is_exposed = matches!(reject, Reject::ExposedPrivate(_));
+    let is_sealed = texts.as_ref().is_some_and(Texts::claim_to_be_sealed);
     let texts = texts.filter(|texts| !is_exposed && texts.are_public());
     Judgement::Refuse {
+        is_sealed,
         reject: Box::new(reject),
         texts: texts.map(Box::new),
         heal: held.map(Box::new),
     }
 }
 
-pub(crate) fn held_version(row: &RecordRow) -> Held {
-    Held {
-        order: oip_record::Order {
-            at_ms: row.at_ms,
-            revision: row.revision,
-            digest: row.digest,
-        },
+/// Whether what is held is the same data in another form. Then the order of versions decides, as on
+/// every other node.
+fn holds_same_data(held: &RecordRow, accepted: &Accepted) -> bool {
+    held.data.as_deref().is_some_and(|data| {
+        verify::data_digests(data, &accepted.creator.public_key).contains(&accepted.data_digest)
+    })
+}
+
+/// The place of a version that is held.
+pub(crate) fn order_of(row: &RecordRow) -> Order {
+    Order {
+        at_ms: row.at_ms,
+        revision: row.revision,
+        digest: row.digest,
+    }
+}
+
+/// What is held, as a new version is compared with it.
+pub(crate) fn held_version(
+    store: &Store,
+    row: &RecordRow,
+    new: &Accepted,
+) -> Result<Held, ReadError> {
+    // Asked for where it counts only: the data of what is held is parsed for it.
+    let owned = match row.deleted || new.deleted_by.is_some() {
+        true => owned::of(store, row)?,
+        false => None,
+    };
+    Ok(Held {
+        owned,
+        order: order_of(row),
         class: SignatureClass::from_u8(row.class).unwrap_or(SignatureClass::None),
         creator: row.creator.clone(),
         deleted: row.deleted,
-    }
+    })
 }
 
 /// The row that keeps an accepted version.

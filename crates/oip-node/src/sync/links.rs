@@ -4,7 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
+use gun::Soul;
 use gun::mesh::{Direction, PeerId};
+use gun::wire::Get;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +26,8 @@ pub(crate) struct Links {
     pub mode: SyncMode,
     /// What a dialled peer is told before any record.
     pub introduction: Introduction,
+    /// Where the pointer to our statement stands: anybody may write there, so that it is looked after.
+    pub own_pointer: Option<Soul>,
     pub hub: HubHandle,
     pub tracker: TaskTracker,
     /// Types that became known while running; every peer is asked for their index.
@@ -85,12 +89,20 @@ impl Links {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         let (hub, uplink) = (self.hub.clone(), Arc::clone(&self.uplink));
+        let own_pointer = self.own_pointer.clone();
         self.tracker.spawn(async move {
             let introduced = async {
                 tokio::select! {
                     // Whatever comes of it: a peer that did not take it is asked by others for it.
                     _ = hub.tell(peer, introduction) => {}
-                    () = until.cancelled() => {}
+                    () = until.cancelled() => return,
+                }
+                // What stands there instead is met by the hub, now and whenever it changes.
+                if let Some(soul) = own_pointer {
+                    tokio::select! {
+                        _ = hub.ask(peer, Get::node(soul)) => {}
+                        () = until.cancelled() => {}
+                    }
                 }
             };
             // In this order, so that it is sent first; its ack is not waited for.

@@ -5,6 +5,9 @@
 //! published, and only as long as that peer is configured and goes on showing it. The verified copy
 //! stays; what the index shows of it changes.
 //!
+//! Two kinds of marks come from no peer, and count because the operator said so: those of a relay's folder
+//! that he imported, and those that a deployed node behind this relay puts, from an address that he named.
+//!
 //! Owns who marked what, durably, beside the record; the quarantine shows it to people.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,15 +15,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gun::Soul;
+use gun_net::PeerAddress;
 use oip_store::{Op, QuarantineRow, ReadError, RecordRow, Store, Transaction, WriteError};
 
 use super::judge::did_of;
 use crate::clock;
+use crate::config::AddressRange;
 use crate::explain;
 use crate::metrics::Metrics;
 
 /// The reason under which the quarantine lists what is hidden.
 pub(crate) const REASON: &str = "deletion-mark";
+
+/// Who shows the marks that an import brought: they stay until a later version, or until the record is
+/// tried again by hand.
+pub(crate) const IMPORTED: &str = "imported";
+
+/// Who shows the marks that were put on this relay's HTTP port from addresses that the operator named
+/// (`OIP_GUN_RELAY_DELETES_FROM`).
+pub(crate) const PUT_HERE: &str = "this relay";
+
+/// Imported marks in one transaction.
+const IMPORT_BATCH: usize = 512;
 
 /// Peers whose marks are kept for one record: more than anybody configures.
 const MARKERS_MAX: usize = 64;
@@ -45,42 +61,73 @@ pub(crate) struct Marks {
     pub ahead: AtomicU64,
 }
 
+/// The labels of those whose marks count.
+pub(crate) fn counted(peers: &[PeerAddress], put_from: &[AddressRange]) -> BTreeSet<String> {
+    let put_here = (!put_from.is_empty()).then(|| PUT_HERE.to_owned());
+    let peers = peers.iter().map(ToString::to_string);
+    peers.chain(put_here).collect()
+}
+
 /// By peer, the time up to which versions are marked, in ms since 1970.
 type Markers = BTreeMap<String, u64>;
 
 impl Marks {
     /// The peer whose mark hides this version, and the mark's time.
     pub(crate) fn hides(&self, row: &RecordRow) -> Result<Option<(String, u64)>, ReadError> {
-        if row.own || row.deleted {
-            return Ok(None);
-        }
         let markers = self.markers(&row.soul)?;
-        let at_ms = u64::try_from(row.at_ms).unwrap_or(0);
-        let counting = markers.into_iter();
-        Ok(counting
-            .filter(|(peer, until_ms)| *until_ms >= at_ms && self.configured.contains(peer))
-            .max_by_key(|(_, until_ms)| *until_ms))
+        Ok(self.counting(row, &markers))
     }
 
-    /// Whether the peer's mark is known.
-    pub(crate) fn is_noted(&self, soul: &Soul, peer: &str) -> bool {
-        self.markers(soul)
-            .is_ok_and(|markers| markers.contains_key(peer))
+    /// Of these marks, the latest that hides this version.
+    fn counting(&self, row: &RecordRow, markers: &Markers) -> Option<(String, u64)> {
+        if is_made_here(row) || row.deleted {
+            return None;
+        }
+        let at_ms = u64::try_from(row.at_ms).unwrap_or(0);
+        markers
+            .iter()
+            .filter(|(peer, until_ms)| **until_ms >= at_ms && self.counts(peer))
+            .max_by_key(|(_, until_ms)| **until_ms)
+            .map(|(peer, until_ms)| (peer.clone(), *until_ms))
+    }
+
+    /// Whether this peer's marks are worth anything.
+    fn counts(&self, peer: &str) -> bool {
+        peer == IMPORTED || self.configured.contains(peer)
+    }
+
+    /// The time of the peer's mark, if it is known.
+    pub(crate) fn noted(&self, soul: &Soul, peer: &str) -> Option<u64> {
+        self.markers(soul).ok()?.get(peer).copied()
+    }
+
+    /// Notes marks of an import. Blocks; no node runs on the store.
+    pub(crate) fn import(&self, marks: &[(Soul, u64)]) -> Result<(), WriteError> {
+        let now_ms = clock::wall_ms();
+        for batch in marks.chunks(IMPORT_BATCH) {
+            let mut ops = Vec::new();
+            for (soul, at_ms) in batch {
+                let at_ms = (*at_ms).min(now_ms);
+                let change = self.planned(soul, |markers| raise(markers, IMPORTED, at_ms))?;
+                ops.extend(change.into_iter().flat_map(|change| change.ops));
+            }
+            let (reply, committed) = std::sync::mpsc::sync_channel(1);
+            self.store
+                .submit(Transaction { ops }, now_ms, move |result| {
+                    // The receiver waits below.
+                    let _ = reply.send(result);
+                });
+            committed.recv().map_err(|_| WriteError::Closed)??;
+        }
+        Ok(())
     }
 
     /// A configured peer shows a mark of this time.
     pub(crate) async fn set(&self, soul: &Soul, peer: &str, at_ms: u64) {
         // A mark of the future would hide what is yet to be published.
         let at_ms = at_ms.min(clock::wall_ms());
-        self.change(soul, |markers| {
-            let known = markers.get(peer).copied().unwrap_or(0);
-            if known >= at_ms || (markers.len() >= MARKERS_MAX && known == 0) {
-                return false;
-            }
-            markers.insert(peer.to_owned(), at_ms);
-            true
-        })
-        .await;
+        self.change(soul, |markers| raise(markers, peer, at_ms))
+            .await;
     }
 
     /// A configured peer shows that a mark is gone.
@@ -120,7 +167,7 @@ impl Marks {
             for row in page.iter().filter(|row| row.reason == REASON) {
                 self.change(&row.soul, |markers| {
                     let before = markers.len();
-                    markers.retain(|peer, _| self.configured.contains(peer));
+                    markers.retain(|peer, _| self.counts(peer));
                     markers.len() != before
                 })
                 .await;
@@ -151,15 +198,43 @@ impl Marks {
         soul: &Soul,
         change: &mut impl FnMut(&mut Markers) -> bool,
     ) -> Result<(), WriteError> {
+        let Some(change) = self.planned(soul, change)? else {
+            return Ok(());
+        };
+        if change.is_ahead && self.ahead.fetch_add(1, Ordering::Relaxed) >= AHEAD_MAX {
+            return Ok(());
+        }
+        let transaction = Transaction { ops: change.ops };
+        self.store.commit(transaction, clock::wall_ms()).await?;
+        let did = did_of(soul);
+        match change.effect {
+            Effect::Hidden => {
+                self.metrics.hidden.inc();
+                tracing::info!(event = "recordHidden", did, "a deletion mark hides {did}");
+            }
+            Effect::Shown => tracing::info!(
+                event = "recordShown",
+                did,
+                "no deletion mark hides {did} any more"
+            ),
+            Effect::None => {}
+        }
+        Ok(())
+    }
+
+    /// What a change of marks means for the store; `None` if nothing.
+    fn planned(
+        &self,
+        soul: &Soul,
+        mut change: impl FnMut(&mut Markers) -> bool,
+    ) -> Result<Option<Planned>, WriteError> {
         let read = |error: ReadError| WriteError::from(error);
         let mut markers = self.markers(soul).map_err(read)?;
         if !change(&mut markers) {
-            return Ok(());
+            return Ok(None);
         }
         let held = self.store.record(soul).map_err(read)?;
-        if held.is_none() && self.ahead.fetch_add(1, Ordering::Relaxed) >= AHEAD_MAX {
-            return Ok(());
-        }
+        let is_ahead = held.is_none();
         // The quarantine tells what was hidden when other peers were configured.
         let listed = self.store.quarantined(soul).map_err(read)?;
         let was_hidden = match &held {
@@ -179,52 +254,40 @@ impl Marks {
                 value: serde_json::to_vec(&markers).unwrap_or_default(),
             },
         ];
-        let mut is_hidden = false;
-        if let Some(held) = held.filter(|held| !held.own && !held.deleted) {
-            let at_ms = u64::try_from(held.at_ms).unwrap_or(0);
-            let by = markers
-                .iter()
-                .filter(|(peer, until_ms)| **until_ms >= at_ms && self.configured.contains(*peer))
-                .max_by_key(|(_, until_ms)| **until_ms);
-            is_hidden = by.is_some();
-            match by {
+        let mut effect = Effect::None;
+        if let Some(held) = held.filter(|held| !is_made_here(held) && !held.deleted) {
+            let by = self.counting(&held, &markers);
+            match &by {
                 Some((peer, until_ms)) => {
                     ops.push(Op::QuarantineAdd(shown(&held, peer, *until_ms)));
                 }
                 None if was_hidden => ops.push(Op::QuarantineRemove(soul.clone())),
                 None => {}
             }
-            if is_hidden != was_hidden {
+            if by.is_some() != was_hidden {
                 let (what, why, peer) = match by {
                     Some((peer, until_ms)) => (
                         "hidden",
                         format!("a deletion mark up to {until_ms}"),
-                        Some(peer.clone()),
+                        Some(peer),
                     ),
                     None => ("shown", "no deletion mark counts any more".to_owned(), None),
+                };
+                effect = if peer.is_some() {
+                    Effect::Hidden
+                } else {
+                    Effect::Shown
                 };
                 ops.extend(explain::note(&self.store, soul, what, why, peer));
                 // At the head of the feed again, where the index sees it.
                 ops.push(Op::PutRecord(held));
             }
         }
-        self.store
-            .commit(Transaction { ops }, clock::wall_ms())
-            .await?;
-        if is_hidden != was_hidden {
-            let did = did_of(soul);
-            if is_hidden {
-                self.metrics.hidden.inc();
-                tracing::info!(event = "recordHidden", did, "a deletion mark hides {did}");
-            } else {
-                tracing::info!(
-                    event = "recordShown",
-                    did,
-                    "no deletion mark hides {did} any more"
-                );
-            }
-        }
-        Ok(())
+        Ok(Some(Planned {
+            ops,
+            effect,
+            is_ahead,
+        }))
     }
 
     fn markers(&self, soul: &Soul) -> Result<Markers, ReadError> {
@@ -235,16 +298,60 @@ impl Marks {
     }
 }
 
+/// What a change of marks is in the store, and to those who look.
+struct Planned {
+    ops: Vec<Op>,
+    effect: Effect,
+    /// Whether the marked record is not held.
+    is_ahead: bool,
+}
+
+enum Effect {
+    Hidden,
+    Shown,
+    None,
+}
+
+/// Whether this node made the version itself. What its wallet signed elsewhere, and an import or a peer
+/// brought, it did not.
+pub(crate) fn is_made_here(row: &RecordRow) -> bool {
+    row.own && row.source.is_none()
+}
+
+/// Notes a mark of a peer, if it is later than the one known.
+fn raise(markers: &mut Markers, peer: &str, at_ms: u64) -> bool {
+    let known = markers.get(peer).copied().unwrap_or(0);
+    if known >= at_ms || (markers.len() >= MARKERS_MAX && known == 0) {
+        return false;
+    }
+    markers.insert(peer.to_owned(), at_ms);
+    true
+}
+
 /// The quarantine's row for a hidden record. It holds no texts: the verified copy has them.
 pub(crate) fn shown(held: &RecordRow, peer: &str, until_ms: u64) -> QuarantineRow {
     let now_ms = clock::wall_ms();
+    let (by, until) = match peer {
+        IMPORTED => (
+            "that was imported with a relay's folder".to_owned(),
+            "when it is tried again by hand (`oip-gun quarantine replay` and its DID)",
+        ),
+        PUT_HERE => (
+            "that was put on this relay from an address in OIP_GUN_RELAY_DELETES_FROM".to_owned(),
+            "when the mark is cleared there or no address is named any more",
+        ),
+        peer => (
+            format!("which {peer} shows"),
+            "when that peer clears the mark or is taken out of GUN_PEERS",
+        ),
+    };
     QuarantineRow {
         soul: held.soul.clone(),
         record_type: Some(held.record_type.clone()),
         creator: Some(held.creator.clone()),
         reason: REASON.to_owned(),
         detail: format!(
-            "hidden by the unsigned deletion mark of {}, which {peer} shows: it is shown again when that peer clears the mark or is taken out of GUN_PEERS, or when a later version is published",
+            "hidden by the unsigned deletion mark of {}, {by}: it is shown again {until}, or when a later version is published",
             oip_record::Stamp::from_ms(super::judge::signed_ms(until_ms)).as_str()
         ),
         source: Some(peer.to_owned()),

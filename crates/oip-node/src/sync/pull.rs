@@ -9,26 +9,28 @@
 //! show, since a relay that just started shows parts of it. One entry that leads nowhere keeps
 //! nothing else waiting.
 
+mod again;
+mod record;
+
 use std::collections::hash_map::RandomState;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gun::Soul;
 use gun_net::{Known, PullError, PullPeer, Pulled};
-use oip_record::{Candidate, Reject, read};
+use oip_record::Reject;
 use serde_json::{Map, Value};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::intake::Intake;
-use super::marks::Marks;
-use super::settle::{Shown, Took, backoff_ms};
+use super::marks::{Marks, is_made_here};
+use super::settle::{Took, backoff_ms};
 use super::sweep::TYPES_MAX;
 use crate::clock;
 use crate::config::TypeFilter;
-use crate::deletions;
 use crate::registry::{DEPLOYED_TYPES, Registry, is_type_name};
 
 /// Entries remembered as read, by hash; beyond it all are forgotten, and those that are not held are
@@ -59,8 +61,11 @@ const SHORT_TRIES: usize = 3;
 /// deployed relay takes 3 s to say so, and there are dozens of types.
 const MISSING_ROUNDS_MAX: u64 = 16;
 
-/// Nodes of one nested record that are read at most; beyond it the record is refused as too large.
-const PARTS_MAX: usize = 512;
+/// Marks of the peer that are remembered for being deleted again: 10 MB of names.
+const MARKED_MAX: usize = 100_000;
+
+/// Entries whose targets are remembered: 25 MB of names. At eight a round, it takes four days to look at all.
+const LINKED_MAX: usize = 100_000;
 
 /// The shortest pause between two rounds, so that due entries are worked off together.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -105,6 +110,12 @@ struct Memory {
     done: HashMap<u64, u64>,
     open: HashMap<Soul, Open>,
     reading: HashSet<Soul>,
+    /// Records that the peer's deletion registry marks, and the last of them that was looked at.
+    marked: BTreeSet<Soul>,
+    marked_after: Option<Soul>,
+    /// Records whose entries are links to targets here, with their types, and the last that was looked at.
+    linked: BTreeMap<Soul, Linked>,
+    linked_after: Option<Soul>,
     hashes: RandomState,
 }
 
@@ -115,6 +126,8 @@ struct IndexMemory {
     most: usize,
     /// How often in a row it was not there.
     missing: u32,
+    /// The last round in which it was not there.
+    missing_in: u64,
     /// The round in which to ask again.
     next_round: u64,
 }
@@ -127,6 +140,15 @@ struct Open {
     node_id: Option<String>,
     attempts: u32,
     due_ms: u64,
+}
+
+/// An entry that says nothing of the version it announces: its target does.
+#[derive(Debug, Clone)]
+struct Linked {
+    record_type: String,
+    target: Soul,
+    /// The time that the target said last.
+    seen_ms: f64,
 }
 
 /// What an index shows, if it changed.
@@ -209,6 +231,9 @@ impl Puller {
         if let Err(error) = self.read_marks(effort).await {
             round.note(&error);
         }
+        if let Err(error) = self.read_marks_again().await {
+            round.note(&error);
+        }
         let mut reads = JoinSet::new();
         for record_type in self.types_of(named) {
             let Some(index) = self.registry.index(&record_type) else {
@@ -231,6 +256,12 @@ impl Puller {
             self.collect_index(Some(read), &mut round);
             self.work_off_into(&mut round).await;
         }
+        if !round.is_down
+            && let Err(error) = self.read_targets_again().await
+        {
+            round.note(&error);
+        }
+        self.work_off_into(&mut round).await;
         if !round.is_down {
             self.peer.worked();
         }
@@ -252,6 +283,16 @@ impl Puller {
     async fn work_off(self: &Arc<Self>) -> Round {
         let _running = self.running.lock().await;
         self.read_open().await
+    }
+
+    /// Forgets what was read: other records are taken than before.
+    pub(crate) fn look_again(&self) {
+        let mut memory = self.lock();
+        memory.done.clear();
+        for index in memory.indexes.values_mut() {
+            index.known = None;
+            index.next_round = 0;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -329,6 +370,9 @@ impl Puller {
                 }
                 Pulled::Absent => {
                     noted.missing += 1;
+                    noted.missing_in = round;
+                    // What it says when it is there again is read, were it the same.
+                    noted.known = None;
                     let skipped = 1_u64 << noted.missing.min(5);
                     noted.next_round = round + skipped.min(MISSING_ROUNDS_MAX);
                     return Ok(merged);
@@ -363,7 +407,20 @@ impl Puller {
             }
             let named = entry["soul"].as_str().unwrap_or(&key);
             let Ok(soul) = Soul::new(named) else { continue };
-            let memory = self.lock();
+            let mut memory = self.lock();
+            if let Some(target) = entry["#"]
+                .as_str()
+                .and_then(|target| Soul::new(target).ok())
+                && memory.linked.len() < LINKED_MAX
+            {
+                let record_type = record_type.to_owned();
+                let seen_ms = 0.0;
+                memory.linked.entry(soul.clone()).or_insert(Linked {
+                    record_type,
+                    target,
+                    seen_ms,
+                });
+            }
             let (id, print) = memory.hashes(&soul, &entry);
             if memory.done.get(&id) == Some(&print) || memory.open.contains_key(&soul) {
                 continue;
@@ -398,7 +455,7 @@ impl Puller {
         match store.record(soul) {
             Ok(Some(held)) => {
                 let announced = entry["timestamp"].as_f64().unwrap_or(0.0);
-                return held.deleted || held.own || announced <= held.at_ms as f64;
+                return held.deleted || is_made_here(&held) || announced <= held.at_ms as f64;
             }
             Ok(None) => {}
             Err(error) => {
@@ -471,87 +528,6 @@ impl Puller {
                 memory.open.insert(soul, open);
             }
         }
-    }
-
-    async fn read_record(&self, soul: &Soul, open: &Open) -> Ended {
-        let mut parts: HashMap<Soul, Value> = HashMap::new();
-        let record = match self.read_node(soul).await {
-            Ok(Some(node)) => node,
-            Ok(None) => return Ended::Absent,
-            Err(error) => return Ended::Failed(error),
-        };
-        let raw = loop {
-            match read::from_relay_json(&record, |part| parts.get(part).cloned()) {
-                Ok(Candidate::Whole(raw)) => break Ok(raw),
-                Ok(Candidate::NotYet { missing }) => {
-                    if parts.len() + missing.len() > PARTS_MAX {
-                        break Err(Reject::NestedTooLarge);
-                    }
-                    for part in missing {
-                        match self.read_node(&part).await {
-                            Ok(Some(node)) => drop(parts.insert(part, node)),
-                            Ok(None) => return Ended::Absent,
-                            Err(error) => return Ended::Failed(error),
-                        }
-                    }
-                }
-                Err(reject) => break Err(reject),
-            }
-        };
-        let shown = Shown {
-            soul: soul.clone(),
-            record_type: open.record_type.clone(),
-            raw,
-            source: self.label(),
-            node_id: open.node_id.clone(),
-            attempts: open.attempts,
-        };
-        Ended::Took(self.intake.take_shown(shown).await)
-    }
-
-    async fn read_node(&self, soul: &Soul) -> Result<Option<Value>, PullError> {
-        self.intake.metrics.fetches.inc();
-        Ok(match self.peer.get(soul.as_str(), None).await? {
-            Pulled::Node { node, .. } => Some(Value::Object(node)),
-            Pulled::Absent | Pulled::Unchanged => None,
-        })
-    }
-
-    /// Reads the peer's deletion registry, if it has changed.
-    async fn read_marks(&self, effort: Effort) -> Result<(), PullError> {
-        let Some(flags) = self.read_index(&deletions::index(), effort).await? else {
-            return Ok(());
-        };
-        // A flag that is not shown may only be one that a cold relay has not read: its entry decides.
-        for soul in self.marks.hidden_by(&self.label()) {
-            let flag = deletions::flag(&soul);
-            if flag.is_some_and(|flag| flags.get(flag.as_str()) == Some(&Value::Bool(true))) {
-                continue;
-            }
-            if let Some(entry) = deletions::entry(&soul)
-                && self.read_node(&entry).await?.is_none()
-            {
-                self.marks.clear(&soul, &self.label()).await;
-            }
-        }
-        for (did, flag) in flags {
-            let Some(soul) = deletions::soul_of(&did).filter(|_| flag == Value::Bool(true)) else {
-                continue;
-            };
-            if self.marks.is_noted(&soul, &self.label()) {
-                continue;
-            }
-            let entry = deletions::entry(&soul);
-            let at_ms = match entry {
-                Some(entry) => self.read_node(&entry).await?,
-                None => None,
-            };
-            let at_ms = at_ms.and_then(|entry| entry["deletedAt"].as_u64());
-            self.marks
-                .set(&soul, &self.label(), at_ms.unwrap_or_else(clock::wall_ms))
-                .await;
-        }
-        Ok(())
     }
 }
 

@@ -1,26 +1,30 @@
 //! What follows from judgements: a version is kept, a soul put off, a refusal written down. Each
 //! judgement is one transaction; those of a batch share one sync of the store.
 //!
-//! Owns what is said of it, in counters and in the log. The log has a budget, so that a first sync
-//! of a million records does not fill a disk; counters have none.
+//! Owns what is said of it, in counters and in the log.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use gun::Soul;
 use oip_record::limits::FUTURE_MS_MAX;
 use oip_record::order::SignatureClass;
-use oip_record::{Accepted, Raw, Reject, Verification};
+use oip_record::{Accepted, Did, Guard, Raw, Reject, Verification};
 use oip_store::{Committed, Op, QuarantineRow, RecordRow, Transaction, WantedRow, WriteError};
+use oip_vault::audit::Action;
 
 use super::heal::{Turn, is_healable};
 use super::intake::{Ended, Intake, LOOK};
 use super::judge::{Asked, Judgement, data_mark, did_of, row_of, signed_ms, signer_mark};
 use super::marks;
+use super::origin::{self, Later, published_by};
+use super::owned;
 use crate::admission;
+use crate::audit::Told;
 use crate::clock;
 use crate::explain;
+use crate::publish::event;
+use crate::vault::hints_mark;
 
 /// Wait before a soul that no peer had is asked for again: 1 s, doubled each time …
 const RETRY_MS: u64 = 1_000;
@@ -28,15 +32,18 @@ const RETRY_MS: u64 = 1_000;
 /// … up to an hour, which keeps a lost record from costing anything.
 const RETRY_MS_MAX: u64 = 3_600_000;
 
+/// Times a record is read again over HTTP whose signature does not verify over what was shown: with the
+/// waits in between, over a quarter of a minute. What is in its form of long ago stays unverifiable.
+const UNVERIFIABLE_TRIES: u32 = 4;
+
 /// Why a soul waits whose record was healed within the last minute.
 const WAITS_TO_HEAL: &str = "healed a moment ago";
 
-/// Lines about single records in one second; more are counted and summed up in one line. A person
-/// reads no more, and a burst of publishes stays below.
-const LINES_PER_SECOND: u64 = 50;
-
 /// Who published a record, when an entry does not say; deployed nodes write the same.
 const UNKNOWN_NODE: &str = "unknown";
+
+/// Longest note of what lies beside a record: two keys and some words.
+const HINTS_BYTES_MAX: usize = 4_096;
 
 /// A record as a peer showed it over HTTP.
 pub(crate) struct Shown {
@@ -59,6 +66,14 @@ pub(crate) enum Took {
     Settled,
     /// To be read again later.
     Again,
+}
+
+/// By which ways a record came.
+struct Ways {
+    /// The peer.
+    source: Option<String>,
+    /// The node that its entry named there.
+    entry: Option<String>,
 }
 
 impl Intake {
@@ -91,7 +106,13 @@ impl Intake {
             };
             for (judgement, row, source) in judged {
                 match judgement {
-                    Ok(judgement) => self.decide(judgement, row, source, now_ms, &mut outcome),
+                    Ok(judgement) => {
+                        let ways = Ways {
+                            source,
+                            entry: None,
+                        };
+                        self.decide(judgement, row, ways, now_ms, &mut outcome);
+                    }
                     Err(error) => {
                         outcome.failed = true;
                         tracing::error!(event = "error", operation = "judge", did = %did_of(&row.soul), %error, "failed to judge a record");
@@ -113,6 +134,7 @@ impl Intake {
             settled,
             fetch: outcome.fetch,
             heal: outcome.heal,
+            ask: outcome.ask,
             failed: outcome.failed,
         }
     }
@@ -133,13 +155,18 @@ impl Intake {
             generation: u64::MAX,
         };
         let (this, soul, raw) = (Arc::clone(self), shown.soul.clone(), shown.raw);
+        let from = shown.source.clone();
         let judged = tokio::task::spawn_blocking(move || {
             if this.is_full(&soul)? {
                 return Ok(None);
             }
             match raw {
-                Ok(raw) => this.judge.judge_shown(&soul, raw, now_ms).map(Some),
+                Ok(raw) => this
+                    .judge
+                    .judge_shown(&soul, raw, Some(&from), now_ms)
+                    .map(Some),
                 Err(reject) => Ok(Some(Judgement::Refuse {
+                    is_sealed: false,
                     reject: Box::new(reject),
                     texts: None,
                     heal: None,
@@ -162,7 +189,8 @@ impl Intake {
         let mut announced = Vec::new();
         let mut took = Took::Settled;
         match &judgement {
-            Judgement::Take { accepted, .. } => {
+            // What is private and lies in clear is kept for its readers, and not passed on.
+            Judgement::Take { accepted, .. } if passes_on(accepted) => {
                 let graph = super::graph_of(
                     &self.judge.registry,
                     accepted,
@@ -171,23 +199,42 @@ impl Intake {
                 );
                 announced.push(Op::Offer { graph });
             }
-            Judgement::Refuse { reject, .. }
-                if matches!(**reject, Reject::Torn | Reject::FutureStamp { .. }) =>
-            {
-                took = Took::Again;
-            }
+            Judgement::Refuse { reject, .. } => match **reject {
+                Reject::Torn | Reject::FutureStamp { .. } => took = Took::Again,
+                Reject::Unverifiable if shown.attempts < UNVERIFIABLE_TRIES => took = Took::Again,
+                _ => {}
+            },
             _ => {}
         }
         let mut outcome = Outcome::default();
-        self.decide(judgement, row, Some(shown.source), now_ms, &mut outcome);
+        let ways = Ways {
+            source: Some(shown.source),
+            entry: shown.node_id,
+        };
+        self.decide(judgement, row, ways, now_ms, &mut outcome);
         if let Some((ops, _)) = outcome.ops.first_mut() {
             ops.extend(announced);
         }
-        if self.keep(outcome.ops, now_ms).await {
-            took
-        } else {
-            Took::Again
+        if !self.keep(outcome.ops, now_ms).await
+            || (shown.attempts < UNVERIFIABLE_TRIES && self.awaits_better(&shown.soul))
+        {
+            took = Took::Again;
         }
+        took
+    }
+
+    /// Whether what is held was shown with a signature that does not verify over it, though its creator is
+    /// known to sign. A relay shows parts of two versions as one: the next answer may be whole.
+    fn awaits_better(&self, soul: &Soul) -> bool {
+        let store = &self.judge.store;
+        let held = store.record(soul).ok().flatten().filter(|held| {
+            held.class == SignatureClass::None.to_u8()
+                && held.verification == Verification::Unverifiable.to_u8()
+        });
+        held.is_some_and(|held| {
+            let signs = store.cursor(&signer_mark(&held.creator));
+            signs.ok().flatten().is_some()
+        })
     }
 
     /// Whether the record's author has used up what authors may store here.
@@ -201,10 +248,11 @@ impl Intake {
         &self,
         judgement: Judgement,
         row: WantedRow,
-        source: Option<String>,
+        ways: Ways,
         now_ms: u64,
         outcome: &mut Outcome,
     ) {
+        let Ways { source, entry } = ways;
         let done = Op::WantedDone {
             soul: row.soul.clone(),
             generation: row.generation,
@@ -240,6 +288,10 @@ impl Intake {
                         value: vec![1],
                     });
                 }
+                ops.extend(hints(&accepted));
+                if let Guard::Exposed(_) = accepted.guard {
+                    self.metrics.exposed.inc();
+                }
                 ops.push(Op::QuarantineRemove(row.soul.clone()));
                 let verification = accepted.verification;
                 let (what, why) = taken(&accepted, held.is_some());
@@ -250,8 +302,41 @@ impl Intake {
                     why,
                     source.clone(),
                 ));
+                match owned::noted(&self.judge.store, &accepted, held.as_deref()) {
+                    Ok(noted) => ops.extend(noted),
+                    // Taken without it, the tombstone would be nobody's: the soul is looked at again.
+                    Err(error) => {
+                        tracing::error!(event = "error", operation = "judge", did, %error, "failed to read whose a record is");
+                        outcome.failed = true;
+                        return;
+                    }
+                }
+                let by_owner = accepted.deleted_by.clone();
+                let was_own = held.as_ref().is_some_and(|held| held.own);
                 let seen_ms = held.map_or(now_ms, |held| held.first_seen_ms);
-                let record = row_of(*accepted, source, seen_ms);
+                let named = entry
+                    .or_else(|| published_by(&self.judge, &accepted.record_type, &accepted.soul));
+                if named.is_none()
+                    && let Some(unnamed) = origin::unnamed(&accepted)
+                {
+                    ops.push(unnamed);
+                    let registry = &self.judge.registry;
+                    outcome
+                        .ask
+                        .extend(registry.target(&accepted.record_type, &accepted.soul));
+                }
+                let shown_as = named.or(source);
+                let mut record = row_of(*accepted, shown_as, seen_ms);
+                // Deleted by its owner, it is still ours to announce, and now to take back.
+                if by_owner.is_some() && was_own {
+                    record.own = true;
+                    let writes = self.healer.unregistration(&record);
+                    ops.extend(
+                        writes
+                            .into_iter()
+                            .map(|(soul, entries)| Op::Write { soul, entries }),
+                    );
+                }
                 let kept = if record.deleted {
                     Kept::Tombstone(did)
                 } else {
@@ -272,29 +357,52 @@ impl Intake {
             }
             Judgement::Known { heal } => {
                 self.metrics.skipped.inc();
+                let soul = row.soul.clone();
                 let next = match self.heal_or_wait(&row, heal.as_deref(), now_ms, outcome) {
                     Some(due_ms) => put_off(row, due_ms, WAITS_TO_HEAL),
                     None => done,
                 };
-                outcome.ops.push((vec![next], Kept::Nothing));
+                let mut ops = vec![next];
+                ops.extend(self.named_later(&soul, entry, outcome));
+                outcome.ops.push((ops, Kept::Nothing));
             }
             Judgement::Gone | Judgement::Unwanted => {
                 self.metrics.skipped.inc();
                 outcome.ops.push((vec![done], Kept::Nothing));
             }
+            Judgement::Untrusted(accepted) => {
+                self.metrics.untrusted.inc();
+                let mut ops = vec![done];
+                // Of what is not held, judging what lies in the graph tells.
+                if let Ok(Some(_)) = self.judge.store.record(&row.soul) {
+                    let why = untrusted(&accepted);
+                    let store = &self.judge.store;
+                    ops.extend(explain::note(store, &row.soul, "put aside", why, source));
+                }
+                outcome.ops.push((ops, Kept::Nothing));
+            }
             Judgement::Fetch(missing) => outcome.fetch.push((row, missing)),
             Judgement::Absent => {
                 let due_ms = now_ms + backoff_ms(row.attempts);
-                let next = tried(row, due_ms, "no peer has it yet");
-                outcome.ops.push((vec![next], Kept::Nothing));
+                // What is announced may be late, and who announced it is known.
+                let named = self.named_later(&row.soul, entry, outcome);
+                let mut ops = vec![tried(row, due_ms, "no peer has it yet")];
+                ops.extend(named);
+                outcome.ops.push((ops, Kept::Nothing));
             }
             Judgement::Refuse {
                 reject,
                 texts,
                 heal,
+                is_sealed,
             } => {
                 self.metrics
                     .reject_record(reject.label(), signed_ms(now_ms));
+                if is_sealed {
+                    let did = Did::from_soul(&row.soul);
+                    let refused = event(Action::Refused, &did, "", "peer", reject.label());
+                    self.audit.note_counted(refused, Told::Together);
+                }
                 let did = did_of(&row.soul);
                 if self.log.allows(now_ms) {
                     tracing::warn!(
@@ -317,12 +425,13 @@ impl Intake {
                     )
                 });
                 let heal_ms = self.heal_or_wait(&row, heal.as_deref(), now_ms, outcome);
-                // Only time cures a stamp ahead of ours; a torn record is written again by its owner.
+                // Only time cures a stamp ahead of ours; a torn record is written again by its owner, and what an owner
+                // deleted may come yet.
                 let due_ms = match &*reject {
                     Reject::FutureStamp { at_ms } => {
                         u64::try_from(at_ms.saturating_sub(FUTURE_MS_MAX)).ok()
                     }
-                    Reject::Torn => Some(now_ms + backoff_ms(row.attempts)),
+                    Reject::Torn | Reject::OwnerUnknown => Some(now_ms + backoff_ms(row.attempts)),
                     _ => None,
                 };
                 let (data, oip) = texts.map_or((None, None), |texts| {
@@ -352,10 +461,14 @@ impl Intake {
                     "{} signed it too, but the soul belongs to another key",
                     accepted.creator.did_address
                 );
-                let texts = (
-                    accepted.data_text.map(Into::into),
-                    Some(accepted.oip_text.into()),
-                );
+                // What asks for privacy is not kept in clear by a quarantine.
+                let texts = match passes_on(&accepted) {
+                    true => (
+                        accepted.data_text.map(Into::into),
+                        Some(accepted.oip_text.into()),
+                    ),
+                    false => (None, None),
+                };
                 let store = &self.judge.store;
                 let noted = explain::note(store, &row.soul, "contested", &*detail, source.clone());
                 let entry = quarantined(&row, "contested", detail, source, now_ms, None, texts);
@@ -364,6 +477,20 @@ impl Intake {
                 outcome.ops.push((ops, Kept::Nothing));
             }
         }
+    }
+
+    /// Gives a record that is held the name of the node that published it, if its entry came after it; has the entry
+    /// asked for if it is not here yet.
+    fn named_later(&self, soul: &Soul, entry: Option<String>, outcome: &mut Outcome) -> Vec<Op> {
+        match origin::later(&self.judge, soul, entry) {
+            Ok(Later::Nothing) => {}
+            Ok(Later::Ask(target)) => outcome.ask.push(target),
+            Ok(Later::Named(named)) => return named,
+            Err(error) => {
+                tracing::error!(event = "error", operation = "judge", did = %did_of(soul), %error, "failed to read who published a record");
+            }
+        }
+        Vec::new()
     }
 
     /// Has the record healed if it is its turn; else says when that comes.
@@ -431,6 +558,31 @@ impl Intake {
     }
 }
 
+/// Whether what was brought past the graph enters it, for others to find.
+pub(crate) fn passes_on(accepted: &Accepted) -> bool {
+    matches!(accepted.guard, Guard::Public | Guard::Sealed(_))
+}
+
+/// Keeps what lies beside a record of an old scheme: it tells its key, and no signed text does.
+pub(crate) fn hints(accepted: &Accepted) -> Option<Op> {
+    let Guard::Legacy(meta) = &accepted.guard else {
+        return None;
+    };
+    let meta = serde_json::to_vec(meta).ok()?;
+    (meta.len() <= HINTS_BYTES_MAX).then(|| Op::SetCursor {
+        name: hints_mark(&accepted.soul),
+        value: meta,
+    })
+}
+
+/// Why a version that is in order is put aside.
+pub(crate) fn untrusted(accepted: &Accepted) -> String {
+    format!(
+        "{}, who made it, is of no node in GUN_SYNC_TRUSTED_NODES: name one of his nodes there, or him",
+        accepted.creator.did_address
+    )
+}
+
 /// What a taken version is called in notes.
 fn taken(accepted: &Accepted, is_edit: bool) -> (&'static str, String) {
     let what = if accepted.deleted { "deleted" } else { "taken" };
@@ -455,6 +607,8 @@ struct Outcome {
     ops: Vec<(Vec<Op>, Kept)>,
     fetch: Vec<(WantedRow, Vec<Soul>)>,
     heal: Vec<WantedRow>,
+    /// Entries of the registry that may tell who published what.
+    ask: Vec<Soul>,
     failed: bool,
 }
 
@@ -463,33 +617,6 @@ enum Kept {
     Record(String, Verification),
     Tombstone(String),
     Nothing,
-}
-
-/// How many lines about single records were written in this second, and how many held back.
-#[derive(Debug, Default)]
-pub(crate) struct LogBudget {
-    second: AtomicU64,
-    written: AtomicU64,
-    held_back: AtomicU64,
-}
-
-impl LogBudget {
-    /// Whether a line may be written now; a new second starts with what the last one held back.
-    fn allows(&self, now_ms: u64) -> bool {
-        let second = now_ms / 1_000;
-        if self.second.swap(second, Ordering::Relaxed) != second {
-            self.written.store(0, Ordering::Relaxed);
-            let held_back = self.held_back.swap(0, Ordering::Relaxed);
-            if held_back > 0 {
-                tracing::info!(held_back, "{held_back} more lines about records");
-            }
-        }
-        let allowed = self.written.fetch_add(1, Ordering::Relaxed) < LINES_PER_SECOND;
-        if !allowed {
-            self.held_back.fetch_add(1, Ordering::Relaxed);
-        }
-        allowed
-    }
 }
 
 /// Puts a soul off after an attempt that failed.
@@ -545,15 +672,6 @@ fn quarantined(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_log_has_a_budget_for_each_second() {
-        let budget = LogBudget::default();
-        let allowed = |now_ms| (0..200).filter(|_| budget.allows(now_ms)).count() as u64;
-        assert_eq!(allowed(5_000), LINES_PER_SECOND);
-        assert_eq!(allowed(5_999), 0);
-        assert_eq!(allowed(6_000), LINES_PER_SECOND);
-    }
 
     #[test]
     fn waits_double_up_to_an_hour() {

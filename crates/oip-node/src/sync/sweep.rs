@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::judge::signed_ms;
 use super::marks::Marks;
 use super::pull::{Effort, Puller};
+use super::trust::Trust;
 use crate::clock;
 use crate::config::TypeFilter;
 use crate::deletions;
@@ -67,6 +68,8 @@ pub(crate) struct Sweeper {
     pub types: TypeFilter,
     pub metrics: Arc<Metrics>,
     pub marks: Arc<Marks>,
+    /// Whose statements are asked for, and so followed.
+    pub trust: Arc<Trust>,
     /// Peers that are asked over HTTP, each on a schedule of its own.
     pub pulled: Vec<Arc<Puller>>,
     /// No sweep starts while one runs.
@@ -228,6 +231,9 @@ impl Sweeper {
 
     /// Asks one peer for directory and indexes, which subscribes to them.
     pub(crate) async fn ask_registry(&self, peer: PeerId) -> bool {
+        for soul in self.trust.souls(&self.store, &self.registry) {
+            self.hub.ask(peer, Get::node(soul)).await;
+        }
         // The directory first: it may name types that are new here.
         self.hub
             .ask(peer, Get::node(self.registry.directory()))

@@ -40,6 +40,12 @@ async fn a_backup_is_taken_over_with_ids_times_and_signatures_and_importing_agai
     let mut changed = document("changed", &text("x"), at_ms);
     changed["data"]["post"]["articleText"] = json!("another");
     documents.push(changed);
+    let mut unsigned = document("unsigned", &text("x"), at_ms);
+    unsigned["oip"]
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("signature");
+    documents.push(unsigned);
     let files = write(dir.path(), "backup.json", &json!(documents).to_string());
 
     let mut node_config = config(dir.path());
@@ -47,23 +53,31 @@ async fn a_backup_is_taken_over_with_ids_times_and_signatures_and_importing_agai
     let looked = inspect(&node_config, &files, |_| {}).unwrap();
     assert_eq!(
         (looked.found, looked.not_on_graph, looked.taken),
-        (53, 1, 51)
+        (54, 1, 51)
     );
     assert!(looked.dry_run && !dir.path().join("store").exists());
     let mut seen = 0;
     let report = import(&node_config, &files, |progress| seen = progress.done).unwrap();
-    assert_eq!(seen, 53);
-    // Once the creator is known to sign, what does not verify is refused.
+    assert_eq!(seen, 54);
+    // Over a copy, a signature that fails proves nothing: it is taken and marked, and nobody's own.
     assert_eq!(
         (report.taken, report.own, report.known),
-        (50, 50, 0),
+        (51, 50, 0),
         "{report:?}"
     );
     assert_eq!(report.signatures["verified"], 50);
+    assert_eq!(report.signatures["unverifiable"], 1);
     assert_eq!(report.refused["prefix-mismatch"], 1);
+    // Once the creator is known to sign, what was never signed is refused.
     assert_eq!(report.refused["unsigned"], 1);
+    // The dry run promised what the import did.
+    let promised = oip_node::migrate::backup::Report {
+        dry_run: false,
+        ..looked
+    };
+    assert_eq!(promised, report);
     let again = import(&node_config, &files, |_| {}).unwrap();
-    assert_eq!((again.taken, again.known), (0, 50));
+    assert_eq!((again.taken, again.known), (0, 51));
     // Lines, an answer of the API, and one of Elasticsearch hold the same.
     let lines: Vec<String> = documents.iter().map(Value::to_string).collect();
     let hits: Vec<Value> = documents
@@ -80,7 +94,7 @@ async fn a_backup_is_taken_over_with_ids_times_and_signatures_and_importing_agai
     ] {
         let files = write(dir.path(), name, &text);
         let report = import(&node_config, &files, |_| {}).unwrap();
-        assert_eq!((report.found, report.known), (53, 50), "{name}");
+        assert_eq!((report.found, report.known), (54, 51), "{name}");
     }
 
     let store = store_of(&dir);
@@ -144,4 +158,58 @@ async fn what_is_no_backup_is_refused_with_what_one_looks_like() {
         error.to_string().contains("name the JSON file of a backup"),
         "{error}"
     );
+}
+
+/// As an API shows it: with a date that people can read.
+fn readable(mut document: Value) -> Value {
+    document["data"]["basic"]["dateReadable"] = json!("2026-01-20T10:00:00.000Z");
+    document
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_of_an_api_are_taken_with_their_signatures_though_it_made_the_date_readable() {
+    let at_ms = now_ms() - 600_000;
+    let data = json!({"basic": {"name": "Isla", "date": 1_768_903_200, "tagItems": ["a"]}});
+    let mut said = data.clone();
+    said["basic"]["dateReadable"] = json!("long ago");
+    let author = Author::new(3);
+    let ours = author.version("ours", data.clone(), at_ms);
+    let records = json!([
+        readable(document("theirs", &data, at_ms)),
+        readable(ours.document.clone()),
+        // This one was published so.
+        document("said", &said, at_ms),
+    ]);
+    let dir = tempfile::tempdir().unwrap();
+    let files = write(
+        dir.path(),
+        "page.json",
+        &json!({"records": records}).to_string(),
+    );
+    let report = import(&config(dir.path()), &files, |_| {}).unwrap();
+    assert_eq!(report.signatures.get("verified"), Some(&3), "{report:?}");
+    let node = node_on(std::sync::Arc::new(dir), &[], |_| {}).await;
+    for (did, data) in [
+        (did(&signed(&wallet(), "theirs", &data, at_ms)), &data),
+        (ours.did.clone(), &data),
+        (did(&signed(&wallet(), "said", &data, at_ms)), &said),
+    ] {
+        let found = eventually("the record", || node.found(&did)).await;
+        assert_eq!(found["data"], *data);
+    }
+}
+
+#[test]
+fn a_record_lies_at_the_soul_that_its_index_noted_whatever_its_did_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = wallet();
+    let soul = format!("{}:h:0123456789ab", key.soul_prefix());
+    let mut split = document("h:ba9876543210", &text("split"), now_ms() - 600_000);
+    split["oip"]["soul"] = json!(soul);
+    let files = write(dir.path(), "split.json", &json!([split]).to_string());
+    let report = import(&config(dir.path()), &files, |_| {}).unwrap();
+    assert_eq!(report.signatures.get("verified"), Some(&1), "{report:?}");
+    let store = store_of(&dir);
+    let row = store.record(&gun::Soul::new(soul).unwrap()).unwrap();
+    assert!(row.is_some());
 }

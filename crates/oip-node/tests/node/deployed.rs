@@ -62,7 +62,7 @@ fn unsigned(author: &Author, local_id: &str, state_ms: u64) -> (Did, Value) {
 }
 
 /// A record as a deployed node signs it: with its wallet, over the data text alone.
-fn signed_by_wallet(name: &str, indexed_at: &str, state_ms: u64) -> (Did, Value) {
+pub(crate) fn signed_by_wallet(name: &str, indexed_at: &str, state_ms: u64) -> (Did, Value) {
     let wallet = include_str!("../../../../testdata/vectors/own/throw-away-wallet.json");
     let key = CreatorKey::from_file_json(wallet).unwrap();
     let soul = format!("{}:dated", key.soul_prefix());
@@ -274,4 +274,27 @@ async fn a_record_in_the_nested_layout_arrives_in_whatever_order_its_nodes_do() 
         json!({"basic": {"name": "Nested", "date": 1_700_000_000, "tagItems": ["a", "b"]}})
     );
     assert_eq!(document["oip"]["verification"], "unverified");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_deleted_by_a_signed_tombstone_comes_back_by_a_signed_publish_alone() {
+    let wallet = "../../testdata/vectors/own/throw-away-wallet.json";
+    let ours = crate::support::submission("dated", text("ours"));
+    // A deployed signature covers neither the time nor the soul: whatever the wallet ever signed could be
+    // put here under a new date by anybody.
+    let later = "2026-11-30T00:00:00.000Z";
+    // A node each: a soul is healed once a minute, and stays wanted until then.
+    for name in ["ours", "another"] {
+        let node = node_with(&[], |config| config.wallet_file = Some(wallet.into())).await;
+        let published = node.publish(ours.clone()).await.unwrap();
+        node.delete(&published.did).await.unwrap();
+        let (did, record) = signed_by_wallet(name, later, now_ms() + 1);
+        assert_eq!(did, published.did);
+        put(&mut node.client().await, record).await;
+        node.settles().await;
+        assert_eq!(node.get(&did).await.unwrap(), None, "{name}");
+        let again = node.publish(ours.clone()).await.unwrap();
+        assert_eq!(again.did, published.did);
+        node.shows(&again.did, &again.document).await;
+    }
 }

@@ -114,6 +114,7 @@ async fn other_templates_make_the_index_anew_while_the_old_one_answers() {
 /// What a version says that the store never held.
 fn elsewhere() -> Version {
     Version {
+        class: 2,
         indexed_at_ms: 1,
         revision: 0,
         digest: [9; 32],
@@ -261,4 +262,100 @@ async fn records_are_counted_by_the_node_they_came_from() {
         .collect();
     counts.sort_unstable();
     assert_eq!(counts, [(None, 1), (Some(theirs.node_id()), 1)]);
+}
+
+fn generation(dir: &std::path::Path) -> std::path::PathBuf {
+    let entries = fs::read_dir(dir.join("index")).unwrap();
+    let mut folders = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir());
+    folders.next().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_whose_files_are_lost_is_made_anew_by_itself() {
+    let node = node(&[]).await;
+    let before = node
+        .publish(submission("before", text("before")))
+        .await
+        .unwrap();
+    node.indexed().await;
+    fs::remove_dir_all(generation(node.dir.path())).unwrap();
+    let after = node
+        .publish(submission("after", text("after")))
+        .await
+        .unwrap();
+    eventually("the new record", || node.found(&after.did)).await;
+    eventually("the end of the rebuild", || async {
+        let index = node.index();
+        (index.rebuilds_finished == 1 && index.lag == 0).then_some(())
+    })
+    .await;
+    assert!(node.found(&before.did).await.is_some());
+    let index = node.index();
+    assert_eq!((index.rebuild_waiting, index.rebuild), (None, None));
+    assert!(node.verify_index().await.unwrap().agrees);
+    // The new one is whole: it takes more, and is there after a restart.
+    let more = node
+        .publish(submission("more", text("more")))
+        .await
+        .unwrap();
+    node.indexed().await;
+    let node = node.restart(&[]).await;
+    assert!(node.found(&more.did).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_is_asked_for_while_the_index_fails_is_not_forgotten() {
+    let node = node(&[]).await;
+    node.publish(submission("before", text("before")))
+        .await
+        .unwrap();
+    node.indexed().await;
+    fs::remove_dir_all(generation(node.dir.path())).unwrap();
+    let after = node
+        .publish(submission("after", text("after")))
+        .await
+        .unwrap();
+    eventually("a failure", || async {
+        (node.metric("index_failures_total") > 0).then_some(())
+    })
+    .await;
+    node.rebuild_index().await.unwrap();
+    eventually("the new index", || async {
+        (node.index().rebuilds_finished == 1).then_some(())
+    })
+    .await;
+    node.indexed().await;
+    assert!(node.found(&after.did).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_whose_files_are_overwritten_is_filled_again_at_the_next_start() {
+    let node = node(&[]).await;
+    let mut dids = Vec::new();
+    for local_id in ["a", "b", "c"] {
+        let published = node.publish(submission(local_id, text(local_id))).await;
+        dids.push(published.unwrap().did);
+    }
+    node.indexed().await;
+    let dir = node.stop().await;
+    let mut spoiled = 0;
+    for entry in fs::read_dir(generation(dir.path())).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|end| end == "idx" || end == "term")
+        {
+            let bytes = fs::read(&path).unwrap();
+            fs::write(&path, vec![0xA5; bytes.len()]).unwrap();
+            spoiled += 1;
+        }
+    }
+    assert!(spoiled > 0);
+    let node = node_on(dir, &[], |_| {}).await;
+    for did in &dids {
+        eventually("the record", || node.found(did)).await;
+    }
+    assert!(node.verify_index().await.unwrap().agrees);
 }

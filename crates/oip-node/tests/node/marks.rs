@@ -47,12 +47,119 @@ async fn a_mark_seen_over_http_hides_a_record_until_it_is_cleared() {
     // As our own nodes clear a mark; deployed ones mean to and fail.
     let gone = json!({"deletedAt": null, "deletedBy": null, "timestamp": null, "did": null});
     peer.put(&format!("oip:deleted:records:{did}"), gone);
-    peer.put(
-        INDEX,
-        json!({did.to_string(): null, "did:gun:0123456789ab:other": true}),
-    );
+    // It was the only mark: deployed relays say then that there is no such node.
+    peer.put(INDEX, json!({did.to_string(): null}));
     arrives(&node, &record).await;
     quarantines(&node, 0).await;
+    assert!(node.get(&did).await.unwrap().is_some());
+    // Deleted again.
+    peer.delete(&record.soul, now_ms() - 500);
+    node.hides(&did).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_that_is_set_to_false_hides_no_more() {
+    let peer = deployed().await;
+    let record = signed(&wallet(), "marked", &text("x"), now_ms() - 60_000);
+    let did = did(&record);
+    peer.publish(&record);
+    peer.delete(&record.soul, now_ms() - 1_000);
+    let node = puller(&peer).await;
+    quarantines(&node, 1).await;
+    // The entry stays: only the flag says it.
+    peer.put(INDEX, json!({did.to_string(): false}));
+    arrives(&node, &record).await;
+    quarantines(&node, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_deleted_again_is_hidden_again() {
+    let peer = deployed().await;
+    let key = wallet();
+    let first = signed(&key, "again", &text("first"), now_ms() - 60_000);
+    let did = did(&first);
+    peer.publish(&first);
+    peer.delete(&first.soul, now_ms() - 30_000);
+    let node = puller(&peer).await;
+    quarantines(&node, 1).await;
+    let second = signed(&key, "again", &text("second"), now_ms() - 10_000);
+    let values = [("data", json!(second.data)), ("oip", json!(second.oip))];
+    put(
+        &mut node.client().await,
+        raw::node(&second.soul, &values, now_ms()),
+    )
+    .await;
+    arrives(&node, &second).await;
+    // The flag says what it said before.
+    peer.delete(&second.soul, now_ms() - 1_000);
+    node.hides(&did).await;
+    quarantines(&node, 1).await;
+}
+
+/// The record of a wallet, brought by an import to the node that signs with the same wallet.
+async fn imported(node_dir: &std::sync::Arc<tempfile::TempDir>, at_ms: u64) -> (Did, TestNode) {
+    let wallet_file = node_dir.path().join("wallet.json");
+    let jwk = include_str!("../../../../testdata/vectors/own/throw-away-wallet.json");
+    std::fs::write(&wallet_file, jwk).unwrap();
+    let packed = oip_record::arrays::pack(&text("moved")).0;
+    let record = signed(&wallet(), "moved", &packed, at_ms);
+    let mut oip: Value = serde_json::from_str(&record.oip).unwrap();
+    oip["storage"] = json!("gun");
+    let data = text("moved");
+    let file = node_dir.path().join("records.json");
+    std::fs::write(&file, json!([{"data": data, "oip": oip}]).to_string()).unwrap();
+    let mut config = crate::support::config(node_dir.path());
+    config.wallet_file = Some(wallet_file.clone());
+    let report = oip_node::migrate::backup::import(&config, &[file], |_| {}).unwrap();
+    assert_eq!((report.taken, report.own), (1, 1), "{report:?}");
+    let node = node_on(std::sync::Arc::clone(node_dir), &[], |config| {
+        config.wallet_file = Some(wallet_file);
+        config.deletes_from = vec![oip_node::config::AddressRange::parse("127.0.0.1").unwrap()];
+    })
+    .await;
+    (did(&record), node)
+}
+
+/// Puts a deletion as a deployed node does through its relay.
+async fn delete_through(node: &TestNode, did: &Did) {
+    for (soul, data) in [
+        (
+            format!("oip:deleted:records:{did}"),
+            json!({"deletedAt": now_ms(), "deletedBy": "PK", "did": did.to_string()}),
+        ),
+        (INDEX.to_owned(), json!({did.to_string(): true})),
+    ] {
+        let nested = oip_node::relay::Nested::read(
+            &data.to_string(),
+            &soul,
+            oip_node::relay::Arrays::Refused,
+        )
+        .unwrap();
+        let from = Some(std::net::IpAddr::from([127, 0, 0, 1]));
+        node.relay().put(&soul, nested, from).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_deployed_node_behind_this_relay_deletes_is_hidden_though_its_wallet_is_ours() {
+    let dir = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let (did, node) = imported(&dir, now_ms() - 60_000).await;
+    eventually("the imported record", || node.found(&did)).await;
+    delete_through(&node, &did).await;
+    node.hides(&did).await;
+    quarantines(&node, 1).await;
+    let rows = node.quarantined(&did).await.unwrap();
+    assert_eq!(rows[0].1.source.as_deref(), Some("this relay"));
+    // Where nobody is named any more, what was put there is worth nothing.
+    let wallet_file = dir.path().join("wallet.json");
+    drop(dir);
+    let node = node_on(node.stop().await, &[], |config| {
+        config.wallet_file = Some(wallet_file);
+    })
+    .await;
+    eventually("the record again", || node.found(&did)).await;
+    delete_through(&node, &did).await;
+    node.settles().await;
     assert!(node.get(&did).await.unwrap().is_some());
 }
 

@@ -393,3 +393,131 @@ async fn announced_records_are_verified_when_the_node_starts() {
     assert_eq!(node.get(&forged.did).await.unwrap(), None);
     assert_eq!(node.health().quarantine, 1);
 }
+
+/// A deletion as a deployed node writes it into its relay's folder.
+fn deleted(did: &oip_record::Did, deleted_at_ms: u64) -> Value {
+    let entry = format!("oip:deleted:records:{did}");
+    let fields = [
+        ("deletedAt", json!(deleted_at_ms)),
+        ("deletedBy", json!("PK")),
+        ("did", json!(did.to_string())),
+    ];
+    let flag = [(did.to_string(), json!(true))];
+    let flag: Vec<_> = flag
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.clone()))
+        .collect();
+    join(
+        testkit::raw::node(&entry, &fields, deleted_at_ms),
+        testkit::raw::node("oip:deleted:records:index", &flag, deleted_at_ms),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_folder_marks_as_deleted_stays_hidden_until_somebody_wants_it_back() {
+    let now = now_ms();
+    let gone = Author::new(1).version("gone", text("gone"), now - 2 * MINUTE);
+    let kept = Author::new(2).version("kept", text("kept"), now - 2 * MINUTE);
+    let graph = join(
+        gone.announced(now - 2 * MINUTE),
+        kept.record(now - 2 * MINUTE),
+    );
+    let folder = folder_of(&join(graph, deleted(&gone.did, now - MINUTE)));
+    let data_dir = tempfile::tempdir().unwrap();
+    let report = import(&folder, &data_dir);
+    assert_eq!(stored(&report).marked, 1);
+
+    let node = node_on(data_dir.into(), &[], |_| {}).await;
+    node.shows(&kept.did, &kept.document).await;
+    node.hides(&gone.did).await;
+    node.quarantines(1).await;
+    let rows = node.quarantined(&gone.did).await.unwrap();
+    let (_, row) = &rows[0];
+    assert_eq!(row.reason, "deletion-mark");
+    assert_eq!(row.source.as_deref(), Some("imported"));
+    assert!(
+        row.detail.contains("was imported with a relay's folder"),
+        "{}",
+        row.detail
+    );
+    let explained = node
+        .explain(&gone.did, &oip_index::Access::Everything)
+        .await
+        .unwrap();
+    assert_eq!(explained.unwrap().hidden.unwrap().by, "imported");
+    // Trying everything again is no wish to see it.
+    node.replay_quarantine(None).await.unwrap();
+    node.quarantines(1).await;
+    assert_eq!(node.get(&gone.did).await.unwrap(), None);
+    // It is reversible, and stays reversed: also over a start.
+    node.replay_quarantine(Some(&gone.did)).await.unwrap();
+    node.shows(&gone.did, &gone.document).await;
+    let node = node.restart(&[]).await;
+    node.shows(&gone.did, &gone.document).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_later_than_the_folders_mark_is_shown() {
+    let now = now_ms();
+    let author = Author::new(1);
+    let again = author.version("again", text("again"), now - MINUTE);
+    let folder = folder_of(&join(
+        again.announced(now - MINUTE),
+        deleted(&again.did, now - 2 * MINUTE),
+    ));
+    let data_dir = tempfile::tempdir().unwrap();
+    import(&folder, &data_dir);
+    let node = node_on(data_dir.into(), &[], |_| {}).await;
+    node.shows(&again.did, &again.document).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_no_index_names_are_announced_by_the_import() {
+    let now = now_ms();
+    let alone = Author::new(1).version("alone", text("alone"), now - MINUTE);
+    let silent = Author::new(2).version("silent", text("silent"), now - MINUTE);
+    // As entries stood before there was an index.
+    let entry = format!("oip:registry:index:post:{}", alone.soul);
+    let fields = [("soul", json!(alone.soul.as_str())), ("nodeId", json!("n"))];
+    let graph = join(
+        alone.record(now - MINUTE),
+        testkit::raw::node(&entry, &fields, now - MINUTE),
+    );
+    let folder = folder_of(&join(graph, silent.record(now - MINUTE)));
+    let data_dir = tempfile::tempdir().unwrap();
+    let report = import(&folder, &data_dir);
+    assert_eq!(stored(&report).registered, 2);
+    let node = node_on(data_dir.into(), &[], |_| {}).await;
+    // Whoever asks the index finds them.
+    let other = crate::support::node(&[&node]).await;
+    for version in [&alone, &silent] {
+        node.shows(&version.did, &version.document).await;
+        other.shows(&version.did, &version.document).await;
+        let index = node
+            .client()
+            .await
+            .get("oip:registry:index:post", crate::support::PATIENCE)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(index.contains_key(version.soul.as_str()), "{index:?}");
+    }
+}
+
+#[test]
+fn what_the_nodes_wallet_signed_is_its_own_when_a_folder_is_imported() {
+    let now = now_ms();
+    let (did, graph) =
+        crate::deployed::signed_by_wallet("mine", "2026-01-01T00:00:00.000Z", now - MINUTE);
+    let folder = folder_of(&graph);
+    let data_dir = tempfile::tempdir().unwrap();
+    let mut config = config(data_dir.path());
+    config.wallet_file = Some("../../testdata/vectors/own/throw-away-wallet.json".into());
+    let report = try_import(&folder, &config).unwrap();
+    assert_eq!(stored(&report).own, 1);
+    let store = store_of(&data_dir);
+    let row = store.record(did.soul()).unwrap().unwrap();
+    assert!(row.own);
+    // But not made here: a peer's mark hides it.
+    assert_eq!(row.source.as_deref(), Some("imported"));
+}

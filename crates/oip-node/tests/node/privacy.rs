@@ -148,11 +148,85 @@ async fn with_a_private_default_what_does_not_say_public_is_sealed() {
         config.privacy_default = PrivacyDefault::Private;
     })
     .await;
-    let silent = node.publish(submission("p", text("one"))).await.unwrap();
-    assert!(silent.encrypted);
-    let mut data = text("one");
-    data["accessControl"] = json!({"access_level": "public"});
-    assert!(!node.publish(submission("q", data)).await.unwrap().encrypted);
+    let id = node.identity().0;
+    // Data, request, and whether it is sealed.
+    let said = [
+        (json!({}), json!({}), true),
+        (
+            json!({"accessControl": {"shared_with": []}}),
+            json!({}),
+            true,
+        ),
+        (
+            json!({"accessControl": {"access_level": null}}),
+            json!({}),
+            true,
+        ),
+        (
+            json!({"accessControl": {"access_level": "shared", "shared_with": [id]}}),
+            json!({}),
+            true,
+        ),
+        (
+            json!({"accessControl": {"accessLevel": "organization"}}),
+            json!({}),
+            true,
+        ),
+        (
+            json!({"accessControl": {"access_level": "private"}}),
+            json!({}),
+            true,
+        ),
+        (json!({"accessControl": "private"}), json!({}), true),
+        (
+            json!({"accessControl": "{\"access_level\":\"shared\"}"}),
+            json!({}),
+            true,
+        ),
+        (
+            json!({"accessControl": {"authorized_nodes": [id]}}),
+            json!({}),
+            true,
+        ),
+        (
+            json!({"accessControl": {"access_level": "public"}}),
+            json!({}),
+            false,
+        ),
+        (json!({"accessControl": "public"}), json!({}), false),
+        (
+            json!({"Access-Control": {"accessLevel": "public"}}),
+            json!({}),
+            false,
+        ),
+        (
+            json!({"accessControl": {"private": false}}),
+            json!({}),
+            false,
+        ),
+        (
+            json!({}),
+            json!({"accessControl": {"access_level": "shared"}}),
+            true,
+        ),
+        (json!({}), json!({"accessControl": "organization"}), true),
+        (json!({}), json!({"access_level": "private"}), true),
+        (json!({}), json!({"accessControl": "public"}), false),
+        (
+            json!({}),
+            json!({"accessControl": {"access_level": "public"}}),
+            false,
+        ),
+        (json!({}), json!({"access_level": "public"}), false),
+    ];
+    for (n, (flags, params, sealed)) in said.into_iter().enumerate() {
+        let flags = (flags, params);
+        let published = node.publish(flagged("one", n, &flags)).await;
+        let published = published.unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+        assert_eq!(published.encrypted, sealed, "{flags:?}");
+        let level = &published.document["data"]["accessControl"]["access_level"];
+        assert!(!sealed || level != "public", "{flags:?}");
+    }
 }
 
 /// A record of a deployed node that asks for privacy and lies in clear.
@@ -204,8 +278,11 @@ async fn is_kept_without_its_texts(node: TestNode, did: &oip_record::Did, reason
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_foreign_private_record_in_clear_is_neither_indexed_nor_kept_in_quarantine() {
-    let node = node(&[]).await;
+async fn where_nothing_private_of_others_is_read_one_in_clear_is_neither_held_nor_indexed() {
+    let node = node_with(&[], |config| {
+        config.private.foreign = oip_node::ForeignSealed::Keep;
+    })
+    .await;
     let (did, graph) = exposed(&Author::new(5), "exposed", None);
     put(&mut node.client().await, graph).await;
     is_kept_without_its_texts(node, &did, "exposed-private").await;

@@ -325,6 +325,42 @@ async fn a_changed_entry_is_read_again_where_the_index_shows_times() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_is_read_again_where_the_index_shows_links_and_an_idle_round_reads_no_record() {
+    let peer = deployed().await;
+    let author = Author::new(7);
+    let now = now_ms();
+    let of =
+        |name: &str, at_ms: u64| record(&author.key, "edited", text(name).to_string(), at_ms, None);
+    let others: Vec<_> = (0..20).map(|n| plain(&author, &format!("r{n}"))).collect();
+    others.iter().for_each(|record| peer.publish(record));
+    let first = of("first", now - 60_000);
+    peer.publish(&first);
+    let node = puller(&peer).await;
+    for record in others.iter().chain([&first]) {
+        arrives(&node, record).await;
+    }
+    rounds(&peer, 8).await;
+    assert_eq!(peer.record_reads(), 21, "what is known is not read again");
+    // Registered anew, as deployed nodes do at every edit: the index itself stays as it is.
+    let second = of("second", now - 30_000);
+    peer.publish(&second);
+    let target = format!("oip:registry:index:post/{}", second.soul);
+    peer.put(
+        &target,
+        json!({"soul": second.soul, "nodeId": "deployed-a", "timestamp": now_ms()}),
+    );
+    let did = did(&second);
+    eventually("the edit", || async {
+        node.found(&did)
+            .await
+            .filter(|found| found["data"] == text("second"))
+    })
+    .await;
+    rounds(&peer, 8).await;
+    assert_eq!(peer.record_reads(), 22);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_pulled_reaches_nodes_that_are_linked_here() {
     let peer = deployed().await;
     let record = signed(&wallet(), "passed-on", &text("hello"), now_ms() - 60_000);

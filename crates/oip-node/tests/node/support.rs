@@ -119,6 +119,13 @@ impl TestNode {
         ))
     }
 
+    /// Messages refused for one reason.
+    pub(crate) fn refused(&self, reason: &str) -> u64 {
+        self.line(&format!(
+            "oip_gun_messages_rejected_total{{reason=\"{reason}\"}} "
+        ))
+    }
+
     fn line(&self, start: &str) -> u64 {
         let text = self.metrics();
         text.lines()
@@ -217,6 +224,13 @@ pub(crate) fn text(text: &str) -> Value {
     json!({"basic": {"name": "A post", "tagItems": ["tides"]}, "post": {"articleText": text}})
 }
 
+/// The data of a small post that another than its creator owns.
+pub(crate) fn owned_text(by: &str, said: &str) -> Value {
+    let mut data = text(said);
+    data["accessControl"] = json!({"access_level": "public", "owner_public_key": by});
+    data
+}
+
 /// Someone with a key who is no node, and writes records into the graph by hand.
 pub(crate) struct Author {
     pub key: CreatorKey,
@@ -252,6 +266,14 @@ impl Author {
     /// A signed tombstone for a record of this author.
     pub(crate) fn tombstone(&self, of: &Version, at_ms: u64) -> Version {
         let built = publish::tombstone(&of.0.soul, &of.0.record_type, &self.context(at_ms));
+        Version(built.unwrap())
+    }
+
+    /// A tombstone that this author signs as the owner of another's record.
+    pub(crate) fn tombstone_of_his(&self, of: &Version, at_ms: u64) -> Version {
+        let (soul, record_type) = (&of.0.soul, &of.0.record_type);
+        let context = self.context(at_ms);
+        let built = publish::tombstone_by_owner(soul, record_type, &of.0.creator, &context);
         Version(built.unwrap())
     }
 

@@ -12,6 +12,7 @@ use num_bigint::BigUint;
 use super::SignatureError;
 use super::pair::{P256_ORDER, SECP256K1_ORDER, is_low_s};
 use crate::creator::Creator;
+use crate::owner::OwnerKey;
 
 /// The raw public key of a creator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +83,12 @@ impl PublicKey {
             did_address: self.did_address(),
             public_key: URL_SAFE_NO_PAD.encode(self.raw()),
         }
+    }
+
+    /// The key as a record's owner.
+    #[must_use]
+    pub fn owner(&self) -> OwnerKey {
+        OwnerKey::of_raw(self.raw())
     }
 
     fn raw(&self) -> &[u8] {

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::Reject;
 use crate::arrays::tests::{any_json, member_name};
-use crate::fixtures::{NOW_MS, accept, built, context, every_key, post, sample, wallet};
+use crate::fixtures::{NOW_MS, accept, built, context, every_key, post, raw_of, sample, wallet};
+use crate::verify::{self, SignaturePolicy};
 
 #[test]
 fn what_is_published_is_what_every_node_indexes() {
@@ -409,5 +411,71 @@ proptest! {
             json::javascript_text(&hopped.document["data"]),
             json::javascript_text(&built.document["data"])
         );
+    }
+}
+
+#[test]
+fn an_owner_signs_a_tombstone_in_the_creators_place() {
+    let [creator, _, owner, _] = every_key();
+    let mut data = sample();
+    data["accessControl"] = json!({"owner_public_key": owner.creator().public_key});
+    let version = build(&post(data), &context(&creator)).unwrap();
+    let held = accept(&version).unwrap();
+    assert!(held.owner.is_some() && held.deleted_by.is_none());
+    let deletion = |key: &CreatorKey| {
+        let later = Context {
+            newest_known: Some(version.order),
+            ..context(key)
+        };
+        tombstone_by_owner(&version.soul, "post", creator.creator(), &later).unwrap()
+    };
+    let built = deletion(&owner);
+    assert_eq!((&built.creator, built.deleted), (creator.creator(), true));
+    // The signed form is final.
+    let digest = crate::soul::hex(&built.order.digest);
+    assert_eq!(
+        digest,
+        "75a0465eb271dc7c38b0c9b3a4df913187634ba126f81bdfc5fe3aa292fa05d3"
+    );
+    let accepted = accept(&built).unwrap();
+    assert_eq!(accepted.creator, *creator.creator());
+    assert_eq!(accepted.deleted_by, held.owner);
+    assert!(accepted.order > held.order);
+    // Whose key it is, who holds the version tells; that it is nobody's cannot be hidden.
+    assert_ne!(
+        accept(&deletion(&every_key()[1])).unwrap().deleted_by,
+        held.owner
+    );
+    for (name, member) in [
+        ("deletedBy", every_key()[1].creator().to_value()),
+        ("revision", json!(1)),
+        ("indexedAt", json!("2026-01-20T10:00:09.000Z")),
+    ] {
+        let mut oip: Value = serde_json::from_str(&built.oip_text).unwrap();
+        oip[name] = member;
+        let raw = crate::Raw {
+            oip_text: oip.to_string(),
+            ..raw_of(&built)
+        };
+        let judged = verify::accept(&built.soul, raw, SignaturePolicy::Prefer, NOW_MS);
+        assert_eq!(judged, Err(Reject::BadSignature), "{name}");
+    }
+    // A living version is its creator's to sign, and the scheme says who signs.
+    let by_owner = owner.creator().to_value();
+    for (of, name, member) in [
+        (&version, "deletedBy", by_owner.clone()),
+        (&built, "deletedBy", Value::Null),
+        (&built, "deleted", json!(false)),
+        (&built, "scheme", json!("oip-record-1/public")),
+        (&version, "scheme", json!("oip-record-1/owner")),
+    ] {
+        let mut oip: Value = serde_json::from_str(&of.oip_text).unwrap();
+        oip[name] = member;
+        let raw = crate::Raw {
+            oip_text: oip.to_string(),
+            ..raw_of(of)
+        };
+        let judged = verify::accept(&of.soul, raw, SignaturePolicy::Prefer, NOW_MS);
+        assert_eq!(judged, Err(Reject::BadMember("deletedBy")), "{name}");
     }
 }

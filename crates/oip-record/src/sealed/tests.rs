@@ -152,3 +152,65 @@ proptest! {
         }
     }
 }
+
+prop_compose! {
+    fn any_form()(
+        level in "[a-z]{1,32}",
+        revision in 0..=REVISION_MAX,
+        encrypted in prop::collection::vec(any::<u8>(), 1..200),
+        iv in any::<[u8; IV_BYTES]>(),
+        tag in any::<[u8; TAG_BYTES]>(),
+        commitment in any::<[u8; COMMITMENT_BYTES]>(),
+        keys in prop::collection::btree_set("[0-9a-f]{16}", 1..6),
+        kem in "[A-Za-z0-9-]{1,16}",
+        wrapped in prop::collection::vec(any::<u8>(), 1..100),
+    ) -> SealedForm {
+        SealedForm {
+            level: if level == "public" { "private".to_owned() } else { level },
+            revision,
+            encrypted: STANDARD.encode(encrypted),
+            iv: STANDARD.encode(iv),
+            tag: STANDARD.encode(tag),
+            commitment: STANDARD.encode(commitment),
+            recipients: keys.into_iter().map(|key| Recipient {
+                key,
+                kem: kem.clone(),
+                enc: STANDARD.encode(&wrapped),
+                wrapped: STANDARD.encode(&wrapped),
+            }).collect(),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_form_is_read_back_from_every_layout(form in any_form()) {
+        let mut data = form.to_value();
+        prop_assert_eq!(SealedForm::parse(&data), Ok(form.clone()));
+        let list = data["seal"]["recipients"].to_string();
+        data["seal"]["recipients"] = json!(list);
+        prop_assert_eq!(SealedForm::parse(&data), Ok(form.clone()));
+        let seal = data["seal"].to_string();
+        data["seal"] = json!(seal);
+        prop_assert_eq!(SealedForm::parse(&data), Ok(form.clone()));
+    }
+
+    #[test]
+    fn a_damaged_text_is_refused_or_another_form(
+        form in any_form(), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(),
+    ) {
+        let text = form.to_value().to_string();
+        let mut bytes = text.clone().into_bytes();
+        let at = at.index(bytes.len());
+        match cut {
+            true => bytes.truncate(at),
+            false => bytes[at] = byte,
+        }
+        let read = std::str::from_utf8(&bytes).ok().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        if let Some(Ok(read)) = read.as_ref().map(SealedForm::parse) {
+            // No two texts that differ in more than blanks are one form: the outer signature covers all of it.
+            prop_assert_eq!(read == form, bytes == text.as_bytes());
+            prop_assert_eq!(SealedForm::parse(&read.to_value()), Ok(read));
+        }
+    }
+}

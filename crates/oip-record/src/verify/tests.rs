@@ -283,7 +283,7 @@ fn data_that_is_no_record_is_refused() {
         ("{}", "no-template"),
         ("{\"#\":\"a/data\"}", "template-not-an-object"),
         (
-            "{\"encrypted\":\"AA\",\"iv\":\"AA\",\"tag\":\"AA\"}",
+            "{\"encrypted\":\"AA\",\"iv\":\"AA\",\"encryptionType\":\"oip-sealed-1\"}",
             "sealed",
         ),
     ] {

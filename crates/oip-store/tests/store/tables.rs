@@ -401,3 +401,32 @@ fn cursors_are_kept_by_name() {
     // Names of the store's own rows are not cursors.
     assert_eq!(store.cursor("format").unwrap(), None);
 }
+
+#[test]
+fn cursors_are_listed_by_the_beginning_of_their_names_a_page_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.cursors("a", None, 10).unwrap(), []);
+    for name in ["a:2", "b", "a:1", "a:10", "a;", "a"] {
+        let op = Op::SetCursor {
+            name: name.to_owned(),
+            value: name.as_bytes().to_vec(),
+        };
+        commit(&store, op, NOW).unwrap();
+    }
+    let listed = |prefix, after, limit| {
+        let page = store.cursors(prefix, after, limit).unwrap();
+        assert!(page.iter().all(|(name, value)| name.as_bytes() == value));
+        page.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(listed("a:", None, 10), ["a:1", "a:10", "a:2"]);
+    assert_eq!(listed("a:", None, 2), ["a:1", "a:10"]);
+    assert_eq!(listed("a:", Some("a:10"), 2), ["a:2"]);
+    assert_eq!(listed("a:", Some("a:2"), 2), [""; 0]);
+    assert_eq!(
+        listed("", None, 10).len(),
+        6,
+        "and none of the store's own rows"
+    );
+    assert_eq!(listed("c", None, 10), [""; 0]);
+}

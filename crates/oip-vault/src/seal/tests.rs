@@ -154,7 +154,7 @@ fn every_recipient_opens_what_was_sealed_and_nobody_else() {
 fn the_sealed_record_verifies_outside_without_being_opened() {
     let made = made(&[2]);
     let accepted = judge(&made.built).unwrap();
-    assert_eq!(accepted.sealed.as_ref(), Some(&made.form));
+    assert_eq!(accepted.sealed(), Some(&made.form));
     assert_eq!(accepted.order, made.built.order);
     assert_eq!(accepted.document, made.built.document);
 }
@@ -421,6 +421,31 @@ fn sizes_stay_within_what_is_promised() {
     }
 }
 
+#[test]
+fn a_number_comes_back_as_the_same_number_in_its_shortest_form() {
+    let numbers = [
+        (json!(0.0), "0"),
+        (json!(-0.0), "0"),
+        (json!(1.0), "1"),
+        (json!(-250.0), "-250"),
+        (json!(0.1), "0.1"),
+        (json!(1e21), "1e+21"),
+        (json!(5e-324), "5e-324"),
+        (json!(f64::MAX), "1.7976931348623157e+308"),
+        (json!(9_007_199_254_740_991_u64), "9007199254740991"),
+    ];
+    let list: Vec<Value> = numbers.iter().map(|(number, _)| number.clone()).collect();
+    let made = made_with(&creator(), json!({"basic": {"numbers": list}}), &[2]);
+    let opened = open(made.place(), &made.form, &ring(2)).unwrap();
+    let shown = opened.data["basic"]["numbers"].as_array().unwrap();
+    for ((number, text), shown) in numbers.iter().zip(shown) {
+        // Equal, as every reader compares numbers who knows doubles; -0 is 0 to them.
+        assert_eq!(shown.as_f64(), number.as_f64(), "{number}");
+        let written = oip_record::canonical::canonical(shown);
+        assert_eq!(written, text.as_bytes(), "{number}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
@@ -489,15 +514,12 @@ fn vectors() -> Value {
 
 #[test]
 fn the_vectors_are_what_this_code_opens() {
-    let text = std::fs::read_to_string(VECTORS).unwrap_or_default();
-    let file: Value = match serde_json::from_str(&text) {
-        Ok(file) if std::env::var_os("OIP_WRITE_VECTORS").is_none() => file,
-        _ => {
-            let made = vectors();
-            std::fs::write(VECTORS, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
-            made
-        }
-    };
+    if std::env::var_os("OIP_WRITE_VECTORS").is_some() {
+        let made = serde_json::to_string_pretty(&vectors()).unwrap() + "\n";
+        std::fs::write(VECTORS, made).unwrap();
+    }
+    let text = std::fs::read_to_string(VECTORS).unwrap();
+    let file: Value = serde_json::from_str(&text).unwrap();
     let records = file["records"].as_array().unwrap();
     assert_eq!(records.len(), 4);
     for record in records {
@@ -519,7 +541,7 @@ fn the_vectors_are_what_this_code_opens() {
         };
         for jwk in file["readers"].as_array().unwrap() {
             let ring = KeyRing::new(EncryptionKey::from_text(&jwk.to_string()).unwrap());
-            let opened = open(place, accepted.sealed.as_ref().unwrap(), &ring).unwrap();
+            let opened = open(place, accepted.sealed().unwrap(), &ring).unwrap();
             assert_eq!(opened.data, record["opened"]);
         }
     }

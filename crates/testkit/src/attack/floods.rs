@@ -3,6 +3,8 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
+use gun::sea::{KeyPair, sign_value};
+use gun::{Soul, State};
 use serde_json::{Value, json};
 
 use super::Target;
@@ -118,19 +120,31 @@ pub(super) async fn stolen_ids(target: &Target, ends: Instant) -> Result<()> {
     .await
 }
 
+/// Puts of values that a user signed, but for the last one.
 pub(super) async fn false_signatures(target: &Target, ends: Instant) -> Result<()> {
     const KEYS: usize = 200;
-    let coordinate = "A".repeat(43);
-    let soul = format!("~{coordinate}.{coordinate}");
-    let signature = format!("{}==", "A".repeat(86));
-    flood(target, ends, |_| {
-        let names: Vec<String> = (0..KEYS).map(|_| message_id()).collect();
-        let value = json!(json!({":": "x", "~": signature}).to_string());
-        let entries: Vec<(&str, Value)> = names
-            .iter()
-            .map(|name| (name.as_str(), value.clone()))
-            .collect();
-        put(node(&soul, &entries, now_ms())).to_string()
-    })
-    .await
+    let pair = KeyPair::from_scalars(&[1; 32], &[2; 32])?;
+    let soul = format!("~{}", pair.public());
+    let at_ms = now_ms();
+    let state = State::from_millis(at_ms);
+    let mut entries = Vec::new();
+    for number in 0..KEYS {
+        let name = format!("key-{number}");
+        let claimed = if number + 1 < KEYS { "x" } else { "y" };
+        let text = sign_value(
+            &Soul::new(&*soul)?,
+            &name,
+            &gun::Value::text("x"),
+            state,
+            &pair,
+        )?;
+        let text = text.replacen("\"x\"", &format!("\"{claimed}\""), 1);
+        entries.push((name, json!(text)));
+    }
+    let entries: Vec<(&str, Value)> = entries
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.clone()))
+        .collect();
+    let graph = node(&soul, &entries, at_ms);
+    flood(target, ends, |_| put(graph.clone()).to_string()).await
 }

@@ -15,14 +15,18 @@ use crate::raw::{message_id, node};
 
 const PAUSE: Duration = Duration::from_millis(20);
 
+const UPGRADE: &str = "GET /gun HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n\
+                       Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 /// Offers compression, expects it to be declined, and sends a compressed frame all the same.
 pub(super) async fn compressed_frames(target: &Target, ends: Instant) -> Result<()> {
     while Instant::now() < ends {
         let mut stream = tcp(target).await?;
-        let request = "GET /gun HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n\
-                       Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-                       Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+        let request = UPGRADE.replace(
+            "\r\n\r\n",
+            "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+        );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = vec![0; 4_096];
         let read = stream.read(&mut answer).await?;
@@ -66,6 +70,37 @@ pub(super) async fn slow_requests(target: &Target, ends: Instant) -> Result<()> 
     Ok(())
 }
 
+/// Sends all but the last byte of the largest frame, on very many connections at once, and waits.
+pub(super) async fn unfinished_frames(target: &Target, ends: Instant) -> Result<()> {
+    const CONNECTIONS: usize = 20;
+    const FRAME_BYTES: u64 = 40 << 20;
+    let one = async || -> Result<()> {
+        let mut stream = tcp(target).await?;
+        stream.write_all(UPGRADE.as_bytes()).await?;
+        let mut answer = vec![0; 4_096];
+        let answered = stream.read(&mut answer).await?;
+        ensure!(answered > 0, "no upgrade");
+        // A text frame, masked with zeros, and how long it will be.
+        let mut head = vec![0x81, 0x80 | 127];
+        head.extend(FRAME_BYTES.to_be_bytes());
+        head.extend([0; 4]);
+        stream.write_all(&head).await?;
+        let piece = vec![b' '; 64 << 10];
+        let mut left = FRAME_BYTES - 1;
+        while left > 0 {
+            let bytes = left.min(piece.len() as u64);
+            stream.write_all(&piece[..bytes as usize]).await?;
+            left -= bytes;
+        }
+        std::future::pending().await
+    };
+    let all = futures_util::future::join_all((0..CONNECTIONS).map(|_| one()));
+    let time = ends.saturating_duration_since(Instant::now());
+    // A connection that the node closes is not opened again: what is asked is what the rest may hold.
+    let _ = tokio::time::timeout(time, all).await;
+    Ok(())
+}
+
 /// Asks for megabytes again and again and never reads a byte.
 pub(super) async fn never_reads(target: &Target, ends: Instant) -> Result<()> {
     const SOUL: &str = "0123456789ab:large";
@@ -78,8 +113,9 @@ pub(super) async fn never_reads(target: &Target, ends: Instant) -> Result<()> {
         let mut socket = websocket(target).await?;
         while Instant::now() < ends {
             let get = json!({"#": message_id(), "get": {"#": SOUL}}).to_string();
+            // A node that reads him as slowly as he deserves has to be waited for.
             let sent =
-                tokio::time::timeout(Duration::from_millis(200), socket.send(Message::text(get)));
+                tokio::time::timeout(Duration::from_secs(2), socket.send(Message::text(get)));
             if !matches!(sent.await, Ok(Ok(()))) {
                 break;
             }

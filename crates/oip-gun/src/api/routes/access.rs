@@ -13,6 +13,7 @@ use super::super::callers::MayChangeAccess;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::state::ApiState;
 use super::new_record::not_written;
+use super::signed_record::{keep_user_keys, user_keys};
 
 /// Who shall be able to read, and who not any more.
 #[derive(Deserialize, ToSchema)]
@@ -24,6 +25,10 @@ pub(in super::super) struct AccessRequest {
     /// The same; they can't open later versions. What they copied stays theirs.
     #[serde(default)]
     revoke: Vec<String>,
+    /// Signed records `{data, oip}` by which users name their encryption keys, for those whose are not known here.
+    #[serde(default, rename = "encryptionKeys")]
+    #[schema(value_type = Vec<Object>)]
+    encryption_keys: Vec<serde_json::Value>,
 }
 
 /// What became of it.
@@ -76,13 +81,17 @@ pub(in super::super) async fn change_access(
         share: request.share,
         revoke: request.revoke,
     };
+    let keys = user_keys(&request.encryption_keys)?;
     let node = state.node.clone();
     let changed = state
         .writes
-        .spawn(async move { node.change_access(&did, change, &owner).await })
+        .spawn(async move {
+            keep_user_keys(&node, keys).await?;
+            let changed = node.change_access(&did, change, &owner).await;
+            changed.map_err(|error| not_written("change the access", &error))
+        })
         .await
-        .map_err(|error| ApiError::internal("change the access", &error))?
-        .map_err(|error| not_written("change the access", &error))?;
+        .map_err(|error| ApiError::internal("change the access", &error))??;
     Ok(Json(AccessAnswer {
         success: true,
         did: changed.did.to_string(),

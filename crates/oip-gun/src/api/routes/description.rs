@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::{Extension, Json};
 use utoipa::openapi::OpenApi;
 
+use crate::http::NothingPrivate;
+
 /// This description
 #[utoipa::path(
     get,
@@ -14,6 +16,6 @@ use utoipa::openapi::OpenApi;
 )]
 pub(in super::super) async fn description(
     Extension(description): Extension<Arc<OpenApi>>,
-) -> Json<Arc<OpenApi>> {
-    Json(description)
+) -> (Extension<NothingPrivate>, Json<Arc<OpenApi>>) {
+    (Extension(NothingPrivate), Json(description))
 }

@@ -1,13 +1,14 @@
 //! `GET /api/health` (the process answers) and `GET /api/health/gun-sync` (does sync work?).
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use oip_node::Health;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::error::ApiError;
 use super::super::state::ApiState;
+use crate::http::NothingPrivate;
 
 /// The process answers.
 #[derive(Serialize, ToSchema)]
@@ -43,10 +44,10 @@ pub(in super::super) async fn health() -> Json<Alive> {
 )]
 pub(in super::super) async fn gun_sync(
     State(state): State<ApiState>,
-) -> Result<Json<Health>, ApiError> {
+) -> Result<(Extension<NothingPrivate>, Json<Health>), ApiError> {
     // Counting what is held reads the index, which is no work for the reactor.
     let health = tokio::task::spawn_blocking(move || state.node.health())
         .await
         .map_err(|error| ApiError::internal("look at the sync", &error))?;
-    Ok(Json(health))
+    Ok((Extension(NothingPrivate), Json(health)))
 }

@@ -60,13 +60,13 @@ pub(in super::super) async fn keys(_: IsAdmin, State(state): State<ApiState>) ->
     security(("admin_token" = []))
 )]
 pub(in super::super) async fn rotate(
-    _: IsAdmin,
+    IsAdmin(operator): IsAdmin,
     State(state): State<ApiState>,
 ) -> Result<Json<KeysAnswer>, ApiError> {
     let node = state.node.clone();
     let rotated = state
         .writes
-        .spawn(async move { node.rotate_encryption_key().await })
+        .spawn(async move { node.rotate_encryption_key(&operator).await })
         .await
         .map_err(|error| ApiError::internal("replace the key", &error))?;
     match rotated {

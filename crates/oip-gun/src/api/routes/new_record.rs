@@ -8,9 +8,9 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use oip_node::{PrivateError, PublishError, Published, Submission};
+use oip_record::json;
 use oip_record::publish::Refusal;
 use oip_record::template::ShapeError;
-use oip_record::{Did, json};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -19,12 +19,15 @@ use super::super::callers::MayWrite;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::parameters::{Parameters, shown};
 use super::super::state::ApiState;
+use super::signed_record::{SignedRecord, keep_user_keys, user_keys};
 
 const KNOWN: &[&str] = &["recordType", "localId", "storage", "blockchain", ACCESS];
 /// Asks for privacy from outside the record.
 const ACCESS: &str = "accessControl";
 /// Request parameters that deployed clients also put into the body.
 const IN_BODY: [&str; 3] = ["storage", "blockchain", "localId"];
+/// The signed records by which users name their encryption keys: a list beside the templates, which are objects.
+const KEYS: &str = "encryptionKeys";
 /// The only storage of this node.
 const STORAGE: &str = "gun";
 
@@ -52,7 +55,8 @@ pub(in super::super) struct NewRecordAnswer {
 ///
 /// The same `localId` again is a new version of the same record. A record that asks for privacy by any
 /// of its flags is sealed to this node and to everyone whom its access control names, or refused. A
-/// body of `{"data": {…}, "oip": {…}}` in the sealed form is taken as its maker sealed it.
+/// body of `{"data": {…}, "oip": {…}}` in the sealed form is taken as its maker sealed it. `encryptionKeys` beside the
+/// templates is a list of signed records by which users name their encryption keys, for those whose are not known here.
 #[utoipa::path(
     post,
     path = "/api/records/newRecord",
@@ -100,13 +104,29 @@ pub(in super::super) async fn new_record(
     }
     let mut data = json::parse(text)
         .map_err(|error| ApiError::refused(StatusCode::BAD_REQUEST, error.label(), &error))?;
-    let in_body = match &mut data {
-        Value::Object(members) => parameters_of_body(members),
-        _ => Map::new(),
+    let (in_body, keys) = match &mut data {
+        Value::Object(members) => (parameters_of_body(members), keys_of_body(members)?),
+        _ => (Map::new(), Vec::new()),
     };
     check_storage(&parameters, &in_body)?;
     if let Some(sealed) = sealed_by_its_maker(&data) {
-        let (did, data, oip) = sealed?;
+        let SignedRecord {
+            did,
+            record_type: sealed_type,
+            data,
+            oip,
+            ..
+        } = sealed?;
+        if sealed_type != record_type {
+            return Err(ApiError::bad_request(
+                "contradiction",
+                format!(
+                    "recordType is {} in the query, and the record was sealed as {}: name the type that it has",
+                    shown(record_type),
+                    shown(&sealed_type)
+                ),
+            ));
+        }
         let node = state.node.clone();
         let published = state
             .writes
@@ -125,32 +145,20 @@ pub(in super::super) async fn new_record(
     let node = state.node.clone();
     let published = state
         .writes
-        .spawn(async move { node.publish_as(submission, &owner).await })
+        .spawn(async move {
+            keep_user_keys(&node, keys).await?;
+            let published = node.publish_as(submission, &owner).await;
+            published.map_err(|error| not_written("publish the record", &error))
+        })
         .await
-        .map_err(|error| ApiError::internal("publish the record", &error))?
-        .map_err(|error| not_written("publish the record", &error))?;
+        .map_err(|error| ApiError::internal("publish the record", &error))??;
     Ok(Json(answer(published)))
 }
 
-/// A body that is a sealed record as it lies on the graph: its DID and texts.
-fn sealed_by_its_maker(body: &Value) -> Option<Result<(Did, String, String), ApiError>> {
-    let (data, oip) = (body.get("data")?, body.get("oip")?);
-    let parsed = |part: &Value| match part {
-        Value::String(text) => serde_json::from_str(text).ok(),
-        Value::Object(_) => Some(part.clone()),
-        _ => None,
-    };
-    let (form, said): (Value, Value) = (parsed(data)?, parsed(oip)?);
-    if !oip_record::SealedForm::is_claimed(&form) {
-        return None;
-    }
-    let text = |part: &Value| {
-        part.as_str()
-            .map_or_else(|| part.to_string(), str::to_owned)
-    };
-    let did = Did::parse(said["did"].as_str().unwrap_or_default())
-        .map_err(|error| ApiError::refused(StatusCode::BAD_REQUEST, error.label(), &error));
-    Some(did.map(|did| (did, text(data), text(oip))))
+/// A body that is a sealed record as it lies on the graph.
+fn sealed_by_its_maker(body: &Value) -> Option<Result<SignedRecord, ApiError>> {
+    let is_sealed = |record: &SignedRecord| oip_record::SealedForm::is_claimed(&record.form);
+    SignedRecord::read(body).filter(|read| read.as_ref().map_or(true, is_sealed))
 }
 
 /// What the query says about access. Text that isn't JSON is taken as text.
@@ -185,6 +193,17 @@ fn parameters_of_body(members: &mut Map<String, Value>) -> Map<String, Value> {
         }
     }
     taken
+}
+
+/// Takes the encryption keys of users out of the body, where they stand as a list.
+fn keys_of_body(members: &mut Map<String, Value>) -> Result<Vec<SignedRecord>, ApiError> {
+    match members.get(KEYS) {
+        Some(Value::Array(_)) => match members.shift_remove(KEYS) {
+            Some(Value::Array(given)) => user_keys(&given),
+            _ => Ok(Vec::new()),
+        },
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// The value of `name` in query and body, which must not contradict each other.
@@ -249,7 +268,9 @@ pub(super) fn not_written(action: &'static str, error: &PublishError) -> ApiErro
         PublishError::Private(private) => {
             let status = match **private {
                 PrivateError::Unknown(_) => StatusCode::NOT_FOUND,
-                PrivateError::NotOwner(_) | PrivateError::NotOurs(_) => StatusCode::FORBIDDEN,
+                PrivateError::NotOwner(_) | PrivateError::NotOurs(_) | PrivateError::OwnerNamed => {
+                    StatusCode::FORBIDDEN
+                }
                 PrivateError::NeedsToken(_) => StatusCode::UNAUTHORIZED,
                 PrivateError::NotNewer => StatusCode::CONFLICT,
                 _ => StatusCode::BAD_REQUEST,

@@ -1,7 +1,7 @@
 //! `GET /api/records/recordTypes`: the types that this node holds, with counts.
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,6 +9,7 @@ use super::super::callers::Reader;
 use super::super::error::{ApiError, ErrorBody};
 use super::super::parameters::Parameters;
 use super::super::state::ApiState;
+use crate::http::NothingPrivate;
 
 /// The types, the most frequent first.
 #[derive(Serialize, ToSchema)]
@@ -42,7 +43,7 @@ pub(in super::super) async fn record_types(
     reader: Reader,
     State(state): State<ApiState>,
     RawQuery(query): RawQuery,
-) -> Result<Json<RecordTypesAnswer>, ApiError> {
+) -> Result<(Extension<NothingPrivate>, Json<RecordTypesAnswer>), ApiError> {
     Parameters::read(query.as_deref(), &[])?;
     let access = reader.access(&state).await;
     let (types, total_records) = state
@@ -50,11 +51,13 @@ pub(in super::super) async fn record_types(
         .record_types(&access)
         .await
         .map_err(|error| ApiError::internal("count the records", &error))?;
-    Ok(Json(RecordTypesAnswer {
+    // What types there are is said in clear of every record.
+    let answer = RecordTypesAnswer {
         record_types: types
             .into_iter()
             .map(|(name, count)| TypeCount { name, count })
             .collect(),
         total_records,
-    }))
+    };
+    Ok((Extension(NothingPrivate), Json(answer)))
 }

@@ -19,7 +19,7 @@ async fn the_description_is_served_and_every_path_in_it_exists() {
     let answer = api.get("/api/openapi.json").await;
     assert_eq!(answer.body, serde_json::to_value(openapi()).unwrap());
     let paths = answer.body["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 21);
+    assert_eq!(paths.len(), 25);
     for (path, operations) in paths {
         for method in operations.as_object().unwrap().keys() {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();

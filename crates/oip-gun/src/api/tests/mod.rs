@@ -3,8 +3,11 @@
 mod callers;
 mod deleting;
 mod describing;
+mod parity;
 mod publishing;
 mod reading;
+mod tokens;
+mod users;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};

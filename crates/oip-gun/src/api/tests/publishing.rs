@@ -29,7 +29,9 @@ async fn a_published_record_is_answered_in_the_deployed_shape_and_found_at_once(
     assert_eq!(answer.body["recordToIndex"]["data"], record);
     assert_eq!(answer.text("/recordToIndex/oip/recordType"), "post");
 
-    let page = api.get(&format!("/api/records?did={did}")).await;
+    let page = api
+        .get(&format!("/api/records?hideDateReadable=true&did={did}"))
+        .await;
     assert_eq!(page.body["records"][0]["data"], record);
 }
 
@@ -286,6 +288,21 @@ async fn a_body_over_the_limit_is_refused_however_it_is_sent() {
     );
     let answer = api.post(PATH, Body::from_stream(chunks)).await;
     assert_eq!(answer.refusal(), (413, "too-large", message));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_just_within_the_limit_is_taken_and_shown_whole() {
+    let api = Api::start().await;
+    let frame = r#"{"basic":{"name":"Long"},"post":{"articleText":""}}"#;
+    let text = "x".repeat(DATA_BYTES_MAX - frame.len());
+    let record = json!({"basic": {"name": "Long"}, "post": {"articleText": text}});
+    let body = record.to_string();
+    assert_eq!(body.len(), DATA_BYTES_MAX);
+    let answer = api.post(&format!("{PATH}&localId=long"), body).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    let did = answer.text("/did").to_owned();
+    let page = api.get(&format!("/api/records?did={did}")).await;
+    assert!(page.body["records"][0]["data"] == record, "shown otherwise");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,8 +8,9 @@ use anyhow::Context;
 use clap::Args;
 use oip_node::migrate::backup::{self, Progress, Report};
 
-use super::{RECORDS, progress_bar, settings};
+use super::settings;
 use crate::cli::output::{self, Output};
+use crate::cli::progress;
 use crate::cli::table::Table;
 
 const EXAMPLES: &str = "\
@@ -45,7 +46,7 @@ pub(super) struct BackupArgs {
 }
 
 pub(super) async fn run(args: BackupArgs, output: Output) -> anyhow::Result<ExitCode> {
-    let bar = progress_bar(RECORDS, output);
+    let bar = progress::bar(progress::RECORDS, output);
     let shown = bar.clone();
     let show = move |progress: Progress| {
         shown.set_length(progress.total);
@@ -71,30 +72,33 @@ pub(super) async fn run(args: BackupArgs, output: Output) -> anyhow::Result<Exit
 }
 
 pub(super) fn describe(report: &Report) -> String {
+    format!(
+        "found    {} documents in {} files; {} not on the graph\n{}",
+        report.found,
+        report.files,
+        report.not_on_graph,
+        describe_records(report)
+    )
+}
+
+/// What became of records.
+pub(in super::super) fn describe_records(report: &Report) -> String {
     let refused: u64 = report.refused.values().sum();
-    let mut parts = vec![
-        format!(
-            "found    {} documents in {} files; {} not on the graph",
-            report.found, report.files, report.not_on_graph
-        ),
-        format!(
-            "records  {} {}; {} held already, {} of types not synced, {refused} refused",
-            report.taken,
-            if report.dry_run {
-                "would be taken by an empty store"
-            } else {
-                "taken"
-            },
-            report.known,
-            report.unwanted,
-        ),
-    ];
-    if !report.dry_run {
-        parts.push(format!(
-            "own      {} of them are this node's own",
-            report.own
-        ));
-    }
+    let mut parts = vec![format!(
+        "records  {} {}; {} held already, {} of types not synced, {refused} refused",
+        report.taken,
+        if report.dry_run {
+            "would be taken by an empty store"
+        } else {
+            "taken"
+        },
+        report.known,
+        report.unwanted,
+    )];
+    parts.push(format!(
+        "own      {} of them are this node's own",
+        report.own
+    ));
     let signatures: Vec<String> = report
         .signatures
         .iter()

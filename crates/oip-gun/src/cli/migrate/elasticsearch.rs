@@ -16,8 +16,10 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use super::backup::describe;
-use super::{RECORDS, progress_bar, settings};
+use super::settings;
 use crate::cli::output::{self, Output};
+use crate::cli::progress;
+use crate::settings::Setting;
 
 /// Documents of one page; deployed indexes hold chat sessions of a megabyte.
 const PAGE: usize = 200;
@@ -38,7 +40,8 @@ Examples:
   oip-gun migrate elasticsearch https://es.example:9200 --index records --json
 
 Name and password are taken from ELASTICCLIENTUSERNAME and ELASTICCLIENTPASSWORD, as deployed nodes take
-them. The index is only read. Importing again changes nothing.";
+them; OIP_ELASTICSEARCH_API_KEY and OIP_ELASTICSEARCH_CA_FILE count as for the node's own
+index. The index is only read. Importing again changes nothing.";
 
 /// Import records from a deployed node's Elasticsearch or OpenSearch index
 ///
@@ -64,18 +67,15 @@ pub(super) struct ElasticsearchArgs {
 }
 
 pub(super) async fn run(args: ElasticsearchArgs, output: Output) -> anyhow::Result<ExitCode> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let credentials = variable("ELASTICCLIENTUSERNAME")
-        .map(|name| (name, variable("ELASTICCLIENTPASSWORD").unwrap_or_default()));
-    let scroll = Scroll::new(&args.url, &args.index, credentials)?;
+    let scroll = Scroll::new(&args.url, &args.index, login())?;
     let dry_run = args.dry_run;
     let node = settings(args.config, args.data_dir)?.node;
     let import = tokio::task::spawn_blocking(move || match dry_run {
-        true => Ok(Import::dry_run(&node)),
+        true => Import::dry_run(&node),
         false => Import::start(&node),
     });
     let import = import.await.context("the import was lost")??;
-    let bar = progress_bar(RECORDS, output);
+    let bar = progress::bar(progress::RECORDS, output);
     let report = import_all(&scroll, import, &bar).await;
     bar.finish_and_clear();
     let report = report?;
@@ -111,16 +111,58 @@ async fn import_all(
     Ok(report)
 }
 
+/// How the server is told who asks, and by which certificates it is known.
+#[derive(Default)]
+pub(super) struct Login {
+    credentials: Credentials,
+    /// Certificates (PEM) that the server's own must lead to.
+    ca_file: Option<PathBuf>,
+}
+
+/// Who asks. An API key comes before a name, as for the node's own index.
+#[derive(Default)]
+enum Credentials {
+    #[default]
+    None,
+    User {
+        name: String,
+        password: String,
+    },
+    ApiKey(String),
+}
+
+/// What the environment says: the names of the node's own index.
+pub(super) fn login() -> Login {
+    login_from(|name| std::env::var(name).ok())
+}
+
+fn login_from(variable: impl Fn(&str) -> Option<String>) -> Login {
+    let variable = |setting: Setting| variable(setting.variable()).filter(|text| !text.is_empty());
+    let key = variable(Setting::SearchApiKey);
+    let credentials = match (key, variable(Setting::SearchUser)) {
+        (Some(key), _) => Credentials::ApiKey(key),
+        (None, Some(name)) => Credentials::User {
+            name,
+            password: variable(Setting::SearchPassword).unwrap_or_default(),
+        },
+        (None, None) => Credentials::None,
+    };
+    Login {
+        credentials,
+        ca_file: variable(Setting::SearchCaFile).map(PathBuf::from),
+    }
+}
+
 /// The way through one index.
-struct Scroll {
+pub(super) struct Scroll {
     http: reqwest::Client,
     base: Url,
     index: String,
-    credentials: Option<(String, String)>,
+    credentials: Credentials,
 }
 
 impl Scroll {
-    fn new(url: &str, index: &str, credentials: Option<(String, String)>) -> anyhow::Result<Self> {
+    pub(super) fn new(url: &str, index: &str, login: Login) -> anyhow::Result<Self> {
         let base = Url::parse(url)
             .ok()
             .filter(|base| matches!(base.scheme(), "http" | "https") && base.host().is_some());
@@ -142,15 +184,34 @@ impl Scroll {
         } else {
             http
         };
+        let http = match &login.ca_file {
+            None => http,
+            Some(path) => {
+                let fault = || {
+                    format!(
+                        "failed to use {} (OIP_ELASTICSEARCH_CA_FILE): name a file of certificates in PEM",
+                        path.display()
+                    )
+                };
+                let pem = std::fs::read(path).with_context(fault)?;
+                let certificates =
+                    reqwest::Certificate::from_pem_bundle(&pem).with_context(fault)?;
+                if certificates.is_empty() {
+                    bail!(fault());
+                }
+                http.tls_certs_only(certificates)
+            }
+        };
         Ok(Self {
             http: http.build()?,
             base,
             index: index.to_owned(),
-            credentials,
+            credentials: login.credentials,
         })
     }
 
-    async fn read_all(
+    /// Sends every document of the index.
+    pub(super) async fn read_all(
         &self,
         documents: &mpsc::Sender<Value>,
         bar: &ProgressBar,
@@ -201,9 +262,13 @@ impl Scroll {
             url.query_pairs_mut().append_pair("scroll", scroll);
         }
         let mut request = self.http.post(url).json(body);
-        if let Some((name, password)) = &self.credentials {
-            request = request.basic_auth(name, Some(password));
-        }
+        request = match &self.credentials {
+            Credentials::None => request,
+            Credentials::User { name, password } => request.basic_auth(name, Some(password)),
+            Credentials::ApiKey(key) => {
+                request.header(reqwest::header::AUTHORIZATION, format!("ApiKey {key}"))
+            }
+        };
         let response = request
             .send()
             .await
@@ -321,9 +386,10 @@ mod tests {
         let config = oip_node::NodeConfig::new(folder.path().to_owned());
         let count = 2 * PAGE + 50;
         let url = start(hits(count), Some(1)).await;
-        let scroll = Scroll::new(&url, "records", None).unwrap();
+        let scroll = Scroll::new(&url, "records", Login::default()).unwrap();
         let bar = ProgressBar::hidden();
-        let looked = import_all(&scroll, Import::dry_run(&config), &bar).await;
+        let looked = Import::dry_run(&config).unwrap();
+        let looked = import_all(&scroll, looked, &bar).await;
         // The first time the server fails in the middle.
         assert!(format!("{:#}", looked.unwrap_err()).contains("HTTP 503"));
         let import = Import::start(&config).unwrap();
@@ -339,12 +405,46 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_logs_in_by_key_or_by_name_and_names_the_certificates() {
+        let of = |given: &'static [(&str, &str)]| {
+            login_from(|name| {
+                let found = given.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let user = of(&[
+            ("ELASTICCLIENTUSERNAME", "me"),
+            ("ELASTICCLIENTPASSWORD", "p"),
+        ]);
+        assert!(
+            matches!(&user.credentials, Credentials::User { name, password } if name == "me" && password == "p")
+        );
+        let key = of(&[
+            ("ELASTICCLIENTUSERNAME", "me"),
+            ("OIP_ELASTICSEARCH_API_KEY", "a2V5"),
+            ("OIP_ELASTICSEARCH_CA_FILE", "/nowhere/ca.pem"),
+        ]);
+        assert!(matches!(&key.credentials, Credentials::ApiKey(key) if key == "a2V5"));
+        let refused = Scroll::new("https://es.example:9200", "records", key).err();
+        assert!(
+            refused
+                .unwrap()
+                .to_string()
+                .contains("OIP_ELASTICSEARCH_CA_FILE")
+        );
+        assert!(matches!(of(&[]).credentials, Credentials::None));
+    }
+
+    #[test]
     fn an_address_that_can_not_work_names_its_cure() {
         for (url, part) in [
             ("localhost:9200", "give one such as"),
             ("http://me:secret@es.example", "ELASTICCLIENTUSERNAME"),
         ] {
-            let error = Scroll::new(url, "records", None).err().unwrap().to_string();
+            let error = Scroll::new(url, "records", Login::default())
+                .err()
+                .unwrap()
+                .to_string();
             assert!(error.contains(part) && !error.contains("secret"), "{error}");
         }
     }

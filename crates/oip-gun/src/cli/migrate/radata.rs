@@ -9,8 +9,9 @@ use clap::Args;
 use indicatif::HumanBytes;
 use oip_node::migrate::radata::{self, Files, Noted, Progress, Report, Stored, Values};
 
-use super::{BYTES, progress_bar, settings};
+use super::settings;
 use crate::cli::output::{self, Output};
+use crate::cli::progress;
 use crate::cli::table::Table;
 
 const EXAMPLES: &str = "\
@@ -45,7 +46,7 @@ pub(super) struct RadataArgs {
 }
 
 pub(super) async fn run(args: RadataArgs, output: Output) -> anyhow::Result<ExitCode> {
-    let bar = progress_bar(BYTES, output);
+    let bar = progress::bar(progress::BYTES, output);
     let shown = bar.clone();
     let show = move |progress: Progress| {
         shown.set_length(progress.bytes_total);
@@ -155,6 +156,18 @@ fn stored(stored: &Stored) -> String {
         "\nrecords  {} to be verified when the node starts",
         stored.wanted
     ));
+    if stored.registered > 0 {
+        text.push_str(&format!(
+            ", {} verified and announced now ({} of them this node's own)",
+            stored.registered, stored.own
+        ));
+    }
+    if stored.marked > 0 {
+        text.push_str(&format!(
+            ", {} hidden by deletion marks of the folder",
+            stored.marked
+        ));
+    }
     text
 }
 

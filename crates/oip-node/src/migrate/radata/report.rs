@@ -130,6 +130,12 @@ pub struct Stored {
     pub over_limit: u64,
     /// Records that the node judges at its next start.
     pub wanted: u64,
+    /// Records that the folder's deletion registry marks: they are hidden.
+    pub marked: u64,
+    /// Records that were verified at once: those that no index announced, which is made good, and the node's own.
+    pub registered: u64,
+    /// Of these, those that this node's creator key made.
+    pub own: u64,
 }
 
 impl<T> Default for Noted<T> {

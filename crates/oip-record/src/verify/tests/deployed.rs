@@ -4,41 +4,46 @@ use super::*;
 
 #[test]
 fn deployed_records_are_indexed_as_deployed_replicas_index_them() {
-    let mut compared = 0;
+    let (mut public, mut exposed) = (0, 0);
     for (name, record) in end_to_end() {
         if record["gunNode"].is_null() {
             continue;
         }
         let (soul, raw) = captured(&record);
-        match accept(&soul, raw, SignaturePolicy::Require, LATER_MS) {
-            Ok(accepted) => {
-                assert_eq!(accepted.class, SignatureClass::Deployed, "{name}");
-                assert_eq!(accepted.verification, Verification::Verified, "{name}");
-                assert_eq!(
-                    accepted.document["oip"], record["indexedOnPeer"]["oip"],
-                    "{name}"
-                );
-                // The origin read once, replicas twice: the origin is right.
-                assert_eq!(
-                    accepted.document["data"], record["indexedOnOrigin"]["data"],
-                    "{name}"
-                );
-                compared += 1;
-            }
-            Err(reject) => {
-                assert_eq!(reject.label(), "exposed-private", "{name}");
+        let accepted = accept(&soul, raw, SignaturePolicy::Require, LATER_MS).unwrap();
+        assert_eq!(accepted.class, SignatureClass::Deployed, "{name}");
+        assert_eq!(accepted.verification, Verification::Verified, "{name}");
+        assert_eq!(
+            accepted.document["oip"], record["indexedOnPeer"]["oip"],
+            "{name}"
+        );
+        // The origin read once, replicas twice: the origin is right.
+        assert_eq!(
+            accepted.document["data"], record["indexedOnOrigin"]["data"],
+            "{name}"
+        );
+        match accepted.guard {
+            Guard::Public => public += 1,
+            Guard::Exposed(_) => {
                 assert!(record["input"]["accessControl"].is_object(), "{name}");
+                exposed += 1;
             }
+            other => panic!("{name}: {other:?}"),
         }
     }
-    assert_eq!(compared, 8);
+    assert_eq!((public, exposed), (8, 9));
 }
 
 #[test]
-fn cleartext_that_asks_for_privacy_is_refused_by_name() {
+fn cleartext_that_asks_for_privacy_is_told_with_what_asks_for_it() {
     let record = &end_to_end()["conversationSession.json"];
     let (soul, raw) = captured(record);
-    let reject = accept(&soul, raw, SignaturePolicy::Prefer, LATER_MS).unwrap_err();
+    let accepted = accept(&soul, raw, SignaturePolicy::Prefer, LATER_MS).unwrap();
+    let Guard::Exposed(reason) = &accepted.guard else {
+        panic!("{:?}", accepted.guard);
+    };
+    assert!(!accepted.is_public() && !reason.member().is_empty());
+    let reject = Reject::ExposedPrivate(reason.clone());
     assert_eq!(reject.label(), "exposed-private");
     assert!(
         reject
@@ -117,7 +122,7 @@ fn a_deployed_signature_over_changed_data_is_bad_and_over_a_parsed_copy_unverifi
     assert_eq!(copy.document["oip"]["verification"], "unverifiable");
     assert_eq!(
         judge(&parsed(&changed), SignaturePolicy::Require).unwrap_err(),
-        Reject::Unsigned
+        Reject::Unverifiable
     );
 }
 

@@ -1,19 +1,20 @@
 //! The parameters of `GET /api/records` as a query: the deployed names, each a condition, and `q`, the syntax
-//! for people. Every condition is part of the query, so that totals, pages and facets are right.
+//! for people. Every condition is part of the query, so that totals, pages and facets are right. `filters` are the
+//! conditions on one record, `named` those on records that it refers to, `order` which comes first.
+//! Which parameters of deployed nodes are served, and which not, stands in `docs/api-parity.md`.
 
-use std::ops::Bound;
+mod filters;
+mod named;
+mod order;
 
 use axum::http::StatusCode;
 use oip_index::query::{FACET_VALUES_DEFAULT, FACET_VALUES_MAX, PAGE_HITS_DEFAULT, PAGE_HITS_MAX};
-use oip_index::{
-    Condition, Cursor, Direction, Facet, FacetRequest, FieldPath, Highlight, LastWord, MatchMode,
-    Position, Query, SortBy, SortKey, Text, syntax,
-};
-use serde_json::Value;
+use oip_index::{Cursor, Facet, FacetRequest, FieldPath, Highlight, Position, Query};
 
 use super::super::super::error::ApiError;
-use super::super::super::parameters::{Parameters, number, shown};
-use super::parse_did;
+use super::super::super::parameters::{Parameters, flag, list, number, shown};
+pub(super) use filters::field;
+pub(super) use named::Named;
 
 /// Every parameter.
 pub(super) const KNOWN: &[&str] = &[
@@ -30,10 +31,30 @@ pub(super) const KNOWN: &[&str] = &[
     "template",
     "dateStart",
     "dateEnd",
+    "scheduledOn",
     "fieldSearch",
     "fieldName",
     "fieldMatchMode",
     "exactMatch",
+    "didTxRef",
+    "url",
+    "hasAudio",
+    "inArweaveBlock",
+    "exerciseNames",
+    "exerciseDIDs",
+    "ingredientNames",
+    "equipmentRequired",
+    "equipmentMatchMode",
+    "exerciseType",
+    "exerciseTypeMatchMode",
+    "cuisine",
+    "cuisineMatchMode",
+    "model",
+    "modelMatchMode",
+    "noteSearchQuery",
+    "noteAttendees",
+    "includeDeleteMessages",
+    "noDuplicates",
     "storage",
     "source",
     "sortBy",
@@ -43,6 +64,18 @@ pub(super) const KNOWN: &[&str] = &[
     "facets",
     "facetLimit",
     "highlight",
+    "summarizeTags",
+    "tagCount",
+    "tagPage",
+    "resolveDepth",
+    "resolveNamesOnly",
+    "resolveFieldName",
+    "summarizeRecipe",
+    "hideDateReadable",
+    "hideNullValues",
+    "includeSigs",
+    "includePubKeys",
+    "forceRefresh",
 ];
 
 /// The parameters that the store can answer, for one record.
@@ -56,20 +89,35 @@ const STORE: &[&str] = &[
     "sortBy",
     "limit",
     "page",
+    "includeDeleteMessages",
+    "resolveDepth",
+    "resolveNamesOnly",
+    "resolveFieldName",
+    "summarizeRecipe",
+    "hideDateReadable",
+    "hideNullValues",
+    "includeSigs",
+    "includePubKeys",
+    "forceRefresh",
 ];
 
-/// Where records have their date, in seconds since 1970.
-const DATES: [[&str; 3]; 3] = [
-    ["data", "basic", "date"],
-    ["data", "workoutSchedule", "scheduled_date"],
-    ["data", "mealPlan", "meal_date"],
-];
+/// Highest `limit` that is read as "all": what is more is a slip.
+const LIMIT_ASKED_MAX: usize = 1_000_000_000;
+
+/// Tags of a summary when the caller doesn't say (the deployed default).
+const TAG_COUNT_DEFAULT: usize = 25;
 
 /// What a request asks for.
 pub(super) struct Asked {
     pub(super) query: Query,
     /// Given where the store can answer, which knows a record before the index does.
     pub(super) stored: Option<StoreFilters>,
+    /// Records whose names stand for them: to be found first, and then a condition like the others.
+    pub(super) named: Vec<Named>,
+    /// Of records with one name the first alone.
+    pub(super) names_once: bool,
+    /// Which part of the tags to count.
+    pub(super) tags: Option<TagPage>,
 }
 
 /// One record, and what else must hold for it.
@@ -80,14 +128,26 @@ pub(super) struct StoreFilters {
     pub(super) storage: Option<String>,
 }
 
+/// A part of the tags, the most frequent first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TagPage {
+    pub(super) skip: usize,
+    pub(super) take: usize,
+}
+
 /// Reads the parameters.
 pub(super) fn understand(parameters: &Parameters, page: usize) -> Result<Asked, ApiError> {
     let owned = |name: &str| parameters.get(name).map(str::to_owned);
-    let (did, storage) = (did(parameters)?, storage(parameters)?);
-    let limit = number(parameters, "limit", PAGE_HITS_DEFAULT, 1..=PAGE_HITS_MAX)?;
+    let (did, storage) = (filters::did(parameters)?, filters::storage(parameters)?);
+    // Deployed nodes know no most; `pageSize` tells how many a page holds.
+    let limit = number(parameters, "limit", PAGE_HITS_DEFAULT, 1..=LIMIT_ASKED_MAX)?;
+    let limit = limit.min(PAGE_HITS_MAX);
+    // Nothing is kept between requests that could be stale.
+    flag(parameters, "forceRefresh", false)?;
+    let sort = order::sort(parameters)?;
     let query = Query {
-        condition: condition(parameters, did.as_deref(), storage.as_deref())?,
-        sort: sort(parameters)?,
+        condition: filters::condition(parameters, did.as_deref(), storage.as_deref(), &sort)?,
+        sort,
         limit,
         position: position(parameters, page, limit)?,
         facets: facets(parameters)?,
@@ -104,287 +164,43 @@ pub(super) fn understand(parameters: &Parameters, page: usize) -> Result<Asked, 
     let by_store = parameters
         .iter()
         .all(|(name, value)| STORE.contains(&name) || value.trim().is_empty());
-    let stored = did.filter(|_| by_store).map(|did| StoreFilters {
-        did,
-        record_type: owned("recordType"),
-        creator: owned("creator_did_address"),
-        storage,
-    });
-    Ok(Asked { query, stored })
-}
-
-fn condition(
-    parameters: &Parameters,
-    did: Option<&str>,
-    storage: Option<&str>,
-) -> Result<Condition, ApiError> {
-    let exact = |name: &str, field: FieldPath| match parameters.get(name) {
-        Some(value) => Condition::exact(field, [value]),
-        None => Condition::Everything,
-    };
-    let handle = FieldPath::from_names(["oip", "creator", "creatorHandle"]);
-    let parts = [
-        did.map_or(Condition::Everything, Condition::did),
-        exact("recordType", FieldPath::record_type()),
-        exact("creator_did_address", FieldPath::creator()),
-        exact(
-            "creatorHandle",
-            handle.map_err(|error| bad_field("creatorHandle", &error))?,
-        ),
-        storage.map_or(Condition::Everything, |method| {
-            Condition::Storage(method.to_owned())
-        }),
-        written(parameters)?,
-        words(parameters)?,
-        tags(parameters)?,
-        template(parameters)?,
-        dates(parameters)?,
-        field_search(parameters)?,
-        exact_match(parameters)?,
-    ];
-    Ok(parts
-        .into_iter()
-        .fold(Condition::All(Vec::new()), Condition::and))
-    .map(|condition| match condition {
-        Condition::All(parts) if parts.is_empty() => Condition::Everything,
-        condition => condition,
-    })
-}
-
-/// `q`: the syntax for people.
-fn written(parameters: &Parameters) -> Result<Condition, ApiError> {
-    syntax::parse(parameters.get("q").unwrap_or_default())
-        .map_err(|error| ApiError::refused(StatusCode::BAD_REQUEST, "bad-query", &error))
-}
-
-/// `search`: plain words, as deployed apps send them.
-fn words(parameters: &Parameters) -> Result<Condition, ApiError> {
-    let mode = match_mode(parameters, "searchMatchMode", MatchMode::All)?;
-    Ok(match parameters.get("search") {
-        None => Condition::Everything,
-        Some(text) => Condition::Text(Text {
-            mode,
-            ..Text::new(text)
-        }),
-    })
-}
-
-fn tags(parameters: &Parameters) -> Result<Condition, ApiError> {
-    let mode = match_mode(parameters, "tagsMatchMode", MatchMode::Any)?;
-    let tags = list(parameters, "tags");
-    Ok(match tags.is_empty() {
-        true => Condition::Everything,
-        false => Condition::Tags { tags, mode },
-    })
-}
-
-fn template(parameters: &Parameters) -> Result<Condition, ApiError> {
-    let Some(name) = parameters.get("template") else {
-        return Ok(Condition::Everything);
-    };
-    let field =
-        FieldPath::from_names(["data", name]).map_err(|error| bad_field("template", &error))?;
-    Ok(Condition::Exists { field })
-}
-
-fn dates(parameters: &Parameters) -> Result<Condition, ApiError> {
-    let bound = |name: &'static str| match parameters.get(name) {
-        None => Ok(Bound::Unbounded),
-        Some(text) if text.parse::<i64>().is_ok() => Ok(Bound::Included(text.to_owned())),
-        Some(text) => Err(ApiError::bad_request(
-            "bad-parameter",
-            format!(
-                "{name} is {}: give a time in seconds since 1970, such as 1768730400",
-                shown(text)
-            ),
-        )),
-    };
-    let (from, to) = (bound("dateStart")?, bound("dateEnd")?);
-    if matches!((&from, &to), (Bound::Unbounded, Bound::Unbounded)) {
-        return Ok(Condition::Everything);
-    }
-    let ranges = DATES
-        .into_iter()
-        .filter_map(|names| FieldPath::from_names(names).ok())
-        .map(|field| Condition::Range {
-            field,
-            from: from.clone(),
-            to: to.clone(),
+    let stored = did
+        .filter(|did| by_store && filters::is_on_the_graph(did))
+        .map(|did| StoreFilters {
+            did,
+            record_type: owned("recordType"),
+            creator: owned("creator_did_address"),
+            storage,
         });
-    Ok(Condition::Any(ranges.collect()))
-}
-
-fn field_search(parameters: &Parameters) -> Result<Condition, ApiError> {
-    let fields = fields(parameters, "fieldName")?;
-    let text = match (parameters.get("fieldSearch"), fields.is_empty()) {
-        (None, true) => return Ok(Condition::Everything),
-        (Some(text), false) => text,
-        (Some(_), true) => return Err(missing("fieldName", "fieldSearch")),
-        (None, false) => return Err(missing("fieldSearch", "fieldName")),
-    };
-    match parameters.get("fieldMatchMode") {
-        None | Some("partial") => Ok(Condition::Text(Text {
-            last_word: LastWord::Prefix,
-            fields,
-            ..Text::new(text)
-        })),
-        Some("exact") => {
-            let exact = fields
-                .into_iter()
-                .map(|field| Condition::exact(field, [text]));
-            Ok(Condition::Any(exact.collect()))
-        }
-        Some(mode) => Err(ApiError::bad_request(
-            "bad-parameter",
-            format!("fieldMatchMode is {}: give partial or exact", shown(mode)),
-        )),
+    let names_once = flag(parameters, "noDuplicates", false)?;
+    if names_once && parameters.get("cursor").is_some() {
+        return Err(ApiError::bad_request(
+            "contradiction",
+            "noDuplicates gives pages, not places between records: give page in place of cursor",
+        ));
     }
+    Ok(Asked {
+        query,
+        stored,
+        named: named::read(parameters)?,
+        names_once,
+        tags: tag_page(parameters)?,
+    })
 }
 
-fn missing(missing: &str, given: &str) -> ApiError {
-    ApiError::bad_request(
-        "parameter-missing",
-        format!("{given} is given without {missing}: they go together"),
-    )
-}
-
-fn exact_match(parameters: &Parameters) -> Result<Condition, ApiError> {
-    let Some(text) = parameters.get("exactMatch") else {
-        return Ok(Condition::Everything);
-    };
-    let malformed = || {
-        ApiError::bad_request(
-            "bad-parameter",
-            format!(
-                "exactMatch is {}: give a JSON object of fields and values, such as {{\"oip.ver\":\"0.8.0\"}}",
-                shown(text)
-            ),
-        )
-    };
-    let Ok(Value::Object(members)) = serde_json::from_str(text) else {
-        return Err(malformed());
-    };
-    let scalar = |value: &Value| match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
-        _ => Err(malformed()),
-    };
-    let mut parts = Vec::new();
-    for (name, value) in &members {
-        let field = name
-            .parse()
-            .map_err(|error| bad_field("exactMatch", &error))?;
-        let one = std::slice::from_ref(value);
-        let values = value.as_array().map_or(one, Vec::as_slice);
-        let any_of = values.iter().map(scalar).collect::<Result<Vec<_>, _>>()?;
-        parts.push(Condition::exact(field, any_of));
-    }
-    Ok(Condition::All(parts))
-}
-
-fn did(parameters: &Parameters) -> Result<Option<String>, ApiError> {
-    one_of_two(
+fn tag_page(parameters: &Parameters) -> Result<Option<TagPage>, ApiError> {
+    let take = number(
         parameters,
-        "did",
-        "didTx",
-        "did and didTx name two records: give one of them",
-    )?
-    .map(|did| parse_did(did).map(|did| did.to_string()))
-    .transpose()
-}
-
-fn one_of_two<'a>(
-    parameters: &'a Parameters,
-    name: &str,
-    older: &str,
-    contradiction: &str,
-) -> Result<Option<&'a str>, ApiError> {
-    match (parameters.get(name), parameters.get(older)) {
-        (Some(one), Some(other)) if one != other => {
-            Err(ApiError::bad_request("contradiction", contradiction))
-        }
-        (one, other) => Ok(one.or(other)),
-    }
-}
-
-fn match_mode(
-    parameters: &Parameters,
-    name: &'static str,
-    default: MatchMode,
-) -> Result<MatchMode, ApiError> {
-    match parameters.get(name) {
-        None => Ok(default),
-        Some(mode) if mode.eq_ignore_ascii_case("and") => Ok(MatchMode::All),
-        Some(mode) if mode.eq_ignore_ascii_case("or") => Ok(MatchMode::Any),
-        Some(mode) => Err(ApiError::bad_request(
-            "bad-parameter",
-            format!("{name} is {}: give AND or OR", shown(mode)),
-        )),
-    }
-}
-
-fn storage(parameters: &Parameters) -> Result<Option<String>, ApiError> {
-    let contradiction = "storage and source differ: give one of them";
-    match one_of_two(parameters, "storage", "source", contradiction)? {
-        None | Some("all") => Ok(None),
-        Some(method) if method.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            Ok(Some(method.to_owned()))
-        }
-        Some(method) => Err(ApiError::bad_request(
-            "bad-parameter",
-            format!(
-                "storage is {}: give all, or the method of the DIDs, such as gun",
-                shown(method)
-            ),
-        )),
-    }
-}
-
-fn sort(parameters: &Parameters) -> Result<Vec<SortKey>, ApiError> {
-    list(parameters, "sortBy")
-        .iter()
-        .map(|text| {
-            sort_key(text).ok_or_else(|| {
-                ApiError::bad_request(
-                    "bad-parameter",
-                    format!(
-                        "sortBy is {}: give field:asc or field:desc, where field is indexedAt, date, recordType, name, did, creatorHandle, ver, score, or any other such as recipe.servings",
-                        shown(text)
-                    ),
-                )
-            })
-        })
-        .collect()
-}
-
-fn sort_key(text: &str) -> Option<SortKey> {
-    let (field, direction) = text.rsplit_once(':').unwrap_or((text, "desc"));
-    let direction = match direction {
-        "asc" => Direction::Ascending,
-        "desc" => Direction::Descending,
-        _ => return None,
-    };
-    let field = match field {
-        "score" => {
-            return Some(SortKey {
-                by: SortBy::Relevance,
-                direction,
-            });
-        }
-        // Deployed apps send it by habit; records on the graph are in no block, and what they
-        // mean by it is newest (or oldest) first.
-        "inArweaveBlock" => FieldPath::indexed_at(),
-        "creatorHandle" => FieldPath::from_names(["oip", "creator", "creatorHandle"]).ok()?,
-        "ver" => FieldPath::from_names(["oip", "ver"]).ok()?,
-        "scheduleDate" => FieldPath::from_names(DATES[1]).ok()?,
-        "indexedAt" | "date" | "recordType" | "name" | "did" | "type" | "creator" | "node" => {
-            field.parse().ok()?
-        }
-        // A single name is a template, which has no order.
-        path if path.contains('.') => path.parse().ok()?,
-        _ => return None,
-    };
-    Some(SortKey::field(field, direction))
+        "tagCount",
+        TAG_COUNT_DEFAULT,
+        1..=FACET_VALUES_MAX,
+    )?;
+    let page = number(parameters, "tagPage", 1, 1..=FACET_VALUES_MAX)?;
+    let asked = flag(parameters, "summarizeTags", false)?;
+    Ok(asked.then(|| TagPage {
+        skip: (page - 1).saturating_mul(take),
+        take,
+    }))
 }
 
 fn position(parameters: &Parameters, page: usize, limit: usize) -> Result<Position, ApiError> {
@@ -436,16 +252,6 @@ fn highlight(parameters: &Parameters) -> Result<Option<Highlight>, ApiError> {
     }))
 }
 
-/// The parts of a list with commas, blank ones left out.
-fn list(parameters: &Parameters, name: &str) -> Vec<String> {
-    let text = parameters.get(name).unwrap_or_default();
-    let parts = text.split(',').map(str::trim);
-    parts
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
-
 fn fields(parameters: &Parameters, name: &'static str) -> Result<Vec<FieldPath>, ApiError> {
     list(parameters, name)
         .iter()
@@ -453,6 +259,6 @@ fn fields(parameters: &Parameters, name: &'static str) -> Result<Vec<FieldPath>,
         .collect()
 }
 
-fn bad_field(parameter: &str, error: &oip_index::field::FieldError) -> ApiError {
+pub(super) fn bad_field(parameter: &str, error: &oip_index::field::FieldError) -> ApiError {
     ApiError::bad_request("bad-parameter", format!("{parameter}: {error}"))
 }

@@ -1,10 +1,14 @@
-//! A node whose index lies on a real search server: it starts, publishes and answers while the server is
-//! down, and everything arrives when it is back.
+//! A node beside a real search server: its index lies there, and it starts, publishes and answers while the server is
+//! down; and the index of a deployed node is taken over from there.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test ends at the first thing that is not as it must be"
 )]
+
+mod gate;
+mod keeping;
+mod moving;
 
 use std::time::Duration;
 
