@@ -1,6 +1,7 @@
 //! `attacks`: what each attack of `docs/security.md` costs honest traffic: latency during it over latency
 //! before it, the most memory that was ever resident, and what the node refused. Attacker, node and honest
-//! peer share one machine, so that the same attack on another node beside shows what of it is the machine.
+//! peer share one machine: the attacker gets what time the others leave, and the same attack on another node
+//! beside shows what of it is the machine.
 
 use std::time::{Duration, Instant};
 
@@ -139,15 +140,15 @@ async fn during(
     node: &NodeProcess,
     time: Duration,
 ) -> Result<Percentiles> {
-    // A process of its own, and the last to get a processor: a stranger brings his own.
-    let mut attacker = Command::new("nice")
-        .args(["-n", "19"])
+    // A process of its own, which no other ever waits for: a stranger brings his own processors.
+    let mut attacker = Command::new("chrt")
+        .args(["--idle", "0"])
         .arg(std::env::current_exe()?)
         .args([ATTACK, attack.name(), target.relay()])
         .arg(time.as_secs_f64().to_string())
         .kill_on_drop(true)
         .spawn()
-        .context("start the attacker with `nice`")?;
+        .context("start the attacker with `chrt` of util-linux")?;
     let latencies = honest(node, time).await?;
     let status = attacker.wait().await?;
     ensure!(status.success(), "the attacker failed: {status}");

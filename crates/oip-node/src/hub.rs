@@ -109,6 +109,7 @@ enum Done {
     },
     Checked {
         put: Unchecked,
+        took: Duration,
         result: Result<(), Reject>,
     },
     Loaded {
@@ -173,6 +174,8 @@ struct Unchecked {
     peer: PeerId,
     origin: Option<MessageId>,
     graph: Graph,
+    /// How many there are. They count as under way in its line while they are checked.
+    signatures: usize,
     /// The same once more, where some of it was left out.
     kept: Option<Graph>,
 }
@@ -432,11 +435,15 @@ impl Running {
 
     fn finish(&mut self, done: Done) {
         match done {
-            Done::Checked { put, result } => {
+            Done::Checked { put, took, result } => {
                 self.checks.done();
+                self.lines.end(put.peer, put.signatures);
                 match result {
                     Ok(()) => self.submit(put),
-                    Err(reject) => self.refuse(put.ticket, put.peer, reject),
+                    Err(reject) => {
+                        self.lines.failed_check(put.peer, took, Instant::now());
+                        self.refuse(put.ticket, put.peer, reject);
+                    }
                 }
                 self.check_next();
             }
@@ -537,13 +544,13 @@ impl Running {
     /// A put or get of a peer is handed on.
     fn begin(&mut self, peer: PeerId) {
         self.unanswered += 1;
-        self.lines.begin(peer);
+        self.lines.begin(peer, 1);
     }
 
     /// It is answered.
     fn end(&mut self, peer: PeerId) {
         self.unanswered -= 1;
-        self.lines.end(peer);
+        self.lines.end(peer, 1);
     }
 
     fn refuse(&mut self, ticket: Ticket, peer: PeerId, reject: Reject) {

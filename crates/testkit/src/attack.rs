@@ -132,7 +132,7 @@ impl Attack {
                 "bad_state",
                 "bad_value",
             ],
-            Self::FalseSignatures => &["unverified", "quota"],
+            Self::FalseSignatures => &["unverified"],
             // It is noticed after a minute only: see the tests of `gun-net`.
             Self::UnfinishedFrames => &[],
             Self::CompressedFrames | Self::Misses | Self::ForeignPeers | Self::StolenIds => &[],

@@ -2,6 +2,7 @@
 //! they come from has used up.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use gun::mesh::{Input, Loaded, PeerId, Ticket};
 use gun::wire::{MessageId, Reject};
@@ -136,11 +137,13 @@ impl Running {
             peer,
             origin,
             graph,
+            signatures: checked,
             kept,
         };
         if checked == 0 {
             return self.submit(put);
         }
+        self.lines.begin(peer, checked);
         self.spend(peer, Cost::Checked, checked as u64);
         self.checks.add(peer, put);
         self.check_next();
@@ -198,6 +201,7 @@ impl Running {
         let done = self.done.clone();
         let is_dialled = !self.origins.contains_key(&put.peer);
         self.hub.background.start(move || {
+            let began = Instant::now();
             let now_ms = clock::wall_ms();
             let mut put = put;
             let mut result = admission::verify(admission, &store, &put.graph, now_ms);
@@ -208,7 +212,8 @@ impl Running {
                     result = Ok(());
                 }
             }
-            let _ = done.send(Done::Checked { put, result });
+            let took = began.elapsed();
+            let _ = done.send(Done::Checked { put, took, result });
         });
     }
 
@@ -219,6 +224,7 @@ impl Running {
             origin,
             graph,
             kept,
+            ..
         } = put;
         let done = self.done.clone();
         let finish = move |result| {

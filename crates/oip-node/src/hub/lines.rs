@@ -2,7 +2,7 @@
 //! in turns, so that whoever sends much waits behind himself and not in front of others.
 //!
 //! Owns the turns, what a line may take while others are served too, and the rest that a line has to
-//! take after refusals. What a reader who has much to read asks for is held back (`held`). Holds no more
+//! take after refusals, by what they cost. What a reader who has much to read asks for is held back (`held`). Holds no more
 //! than the sockets let in; refuses nothing.
 
 use std::collections::{HashMap, VecDeque};
@@ -21,8 +21,8 @@ use super::held::{Held, TooMuch, Wish};
 const TURN_MESSAGES_MAX: usize = 64;
 const TURN_MAX: Duration = Duration::from_micros(500);
 
-/// Puts and gets of one line that may be under way while other lines are served too. What is under way
-/// is what the next one of another line has to wait for in the store: some milliseconds.
+/// Puts, gets and signatures to check of one line that may be under way while other lines are served too. What
+/// is under way is what the next one of another line has to wait for in the store: some milliseconds.
 const UNDER_WAY_SHARED_MAX: usize = 32;
 
 /// The same while nobody else wants anything: as many as fill a few commits.
@@ -31,6 +31,10 @@ const UNDER_WAY_ALONE_MAX: usize = 8_192;
 /// How long a line rests for a message of it that was refused. Refusing costs some 20 us; whoever sends
 /// nothing else keeps a fiftieth of one core busy, and his own socket waiting.
 const REFUSAL_REST: Duration = Duration::from_millis(1);
+
+/// For how many times as long as it took to check what was refused in the end its line rests besides: strangers
+/// get a twentieth of one core for it.
+const FAILED_CHECK_RESTS: u32 = 20;
 
 /// The longest rest: what many refused at once, when the line was alone, make the next one wait.
 const REST_MAX: Duration = Duration::from_millis(250);
@@ -169,12 +173,21 @@ impl Lines {
         }
     }
 
-    /// A message of this peer was refused: its line rests. Peers that this node dialled were named by the
-    /// operator, and pass on what others have said.
+    /// A message of this peer was refused: its line rests.
     pub(super) fn refused(&mut self, peer: PeerId, now: Instant) {
+        self.rest(peer, REFUSAL_REST, now);
+    }
+
+    /// Signatures of this peer were checked for so long, and were not what they claimed to be: its line rests.
+    pub(super) fn failed_check(&mut self, peer: PeerId, took: Duration, now: Instant) {
+        self.rest(peer, took.saturating_mul(FAILED_CHECK_RESTS), now);
+    }
+
+    /// Peers that this node dialled don't rest: the operator named them, and they pass on what others have said.
+    fn rest(&mut self, peer: PeerId, time: Duration, now: Instant) {
         let owner = self.owner(peer);
         if let Owner::Address(_) = owner {
-            self.lines.entry(owner).or_default().rest(REFUSAL_REST, now);
+            self.lines.entry(owner).or_default().rest(time, now);
             self.queue(owner);
         }
     }
@@ -319,24 +332,24 @@ impl Lines {
         self.queue(turn.owner);
     }
 
-    /// A put or get of this peer was handed on.
-    pub(super) fn begin(&mut self, peer: PeerId) {
+    /// So many puts, gets or signatures of this peer were handed on.
+    pub(super) fn begin(&mut self, peer: PeerId, count: usize) {
         let owner = self.owner(peer);
-        self.lines.entry(owner).or_default().under_way += 1;
+        self.lines.entry(owner).or_default().under_way += count;
         if let Some(known) = self.peers.get_mut(&peer) {
-            known.under_way += 1;
+            known.under_way += count;
         }
     }
 
-    /// It was answered.
-    pub(super) fn end(&mut self, peer: PeerId) {
+    /// They were answered, or checked.
+    pub(super) fn end(&mut self, peer: PeerId, count: usize) {
         let owner = self.owner(peer);
         if let Some(line) = self.lines.get_mut(&owner) {
-            line.under_way = line.under_way.saturating_sub(1);
+            line.under_way = line.under_way.saturating_sub(count);
         }
         self.queue(owner);
         if let Some(known) = self.peers.get_mut(&peer) {
-            known.under_way = known.under_way.saturating_sub(1);
+            known.under_way = known.under_way.saturating_sub(count);
         }
         self.forget(peer);
     }
@@ -457,12 +470,10 @@ mod tests {
         lines.frame(few, frame(1));
         let now = Instant::now();
         assert!(turn(&mut lines, now).is_some());
-        for _ in 0..UNDER_WAY_SHARED_MAX {
-            lines.begin(many);
-        }
+        lines.begin(many, UNDER_WAY_SHARED_MAX);
         lines.frame(many, frame(10));
         assert_eq!(lines.ready_at(now), None);
-        lines.end(many);
+        lines.end(many, 1);
         assert!(lines.ready_at(now).is_some());
         assert_eq!(turn(&mut lines, now), Some((many, 10)));
     }
@@ -494,12 +505,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_rests_for_what_checking_cost_that_was_refused() {
+        let mut lines = Lines::default();
+        lines.opened(PeerId(1), Some(FAR));
+        lines.frame(PeerId(1), frame(1));
+        let now = Instant::now();
+        lines.failed_check(PeerId(1), Duration::from_millis(2), now);
+        assert_eq!(lines.ready_at(now), Some(now + Duration::from_millis(40)));
+        lines.failed_check(PeerId(1), Duration::from_secs(3_600), now);
+        assert_eq!(lines.ready_at(now), Some(now + REST_MAX));
+    }
+
+    #[test]
     fn a_peer_that_the_operator_named_does_not_rest() {
         let mut lines = Lines::default();
         lines.opened(PeerId(1), None);
         lines.frame(PeerId(1), frame(1));
         let now = Instant::now();
         lines.refused(PeerId(1), now);
+        lines.failed_check(PeerId(1), Duration::from_secs(1), now);
         assert_eq!(turn(&mut lines, now), Some((PeerId(1), 1)));
     }
 
@@ -547,7 +571,7 @@ mod tests {
         lines.opened(peer, Some(FAR));
         lines.frame(peer, frame(2));
         lines.closed(peer);
-        lines.begin(peer);
+        lines.begin(peer, 1);
         let mut turn = lines.begin_turn(Instant::now()).unwrap();
         let mut seen = Vec::new();
         while let Some(next) = lines.next(&mut turn) {
@@ -559,7 +583,7 @@ mod tests {
         }
         assert_eq!(seen, ["message", "message", "closed"]);
         lines.end_turn(&turn, Instant::now());
-        lines.end(peer);
+        lines.end(peer, 1);
         assert!(lines.peers.is_empty() && lines.lines.is_empty() && lines.ring.is_empty());
     }
 }

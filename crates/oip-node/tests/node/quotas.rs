@@ -1,5 +1,7 @@
 //! How much peers may store, who may connect, and what `signed` admission takes.
 
+use gun::sea::{KeyPair, sign_value};
+use gun::{Soul, State};
 use gun_net::parse_peers;
 use oip_node::{Admission, PeerToken, RelayQuotas, SyncMode};
 use serde_json::{Value, json};
@@ -57,6 +59,46 @@ async fn an_address_that_used_up_its_day_is_refused_on_every_connection() {
     // Reading costs nothing.
     let read = again.get("0123456789ab:part-0", PATIENCE).await.unwrap();
     assert!(read.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signatures_are_checked_for_one_address_up_to_its_allowance() {
+    const KEYS: usize = 2_000;
+    let node = node(&[]).await;
+    let pair = KeyPair::from_scalars(&[1; 32], &[2; 32]).unwrap();
+    let soul = format!("~{}", pair.public());
+    let now = now_ms();
+    let signed = |key: usize| {
+        let (of, state) = (Soul::new(&*soul).unwrap(), State::from_millis(now));
+        let text = sign_value(
+            &of,
+            &format!("key-{key}"),
+            &gun::Value::text("x"),
+            state,
+            &pair,
+        );
+        (format!("key-{key}"), json!(text.unwrap()))
+    };
+    let entries: Vec<_> = (0..KEYS).map(signed).collect();
+    let entries: Vec<_> = entries
+        .iter()
+        .map(|(key, text)| (&**key, text.clone()))
+        .collect();
+    let graph = raw::node(&soul, &entries, now);
+    let mut client = node.client().await;
+    // 100,000 at once, and what a minute gives back meanwhile.
+    let mut checked = 0;
+    let refused = loop {
+        let ack = client.put(graph.clone(), PATIENCE).await.unwrap();
+        match ack["err"].as_str() {
+            Some(err) => break err.to_owned(),
+            None => checked += KEYS,
+        }
+    };
+    assert_eq!(refused, QUOTA);
+    assert!(checked >= 100_000, "{checked}");
+    // What has no signatures is still taken.
+    put(&mut client, record_part("0123456789ab", 0)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
