@@ -6,9 +6,9 @@
 
 use std::error::Error;
 
-use oip_record::canonical::{LEVEL_PUBLIC, SignedBody, True};
+use oip_record::canonical::{Domain, LEVEL_PUBLIC, SignedBody, True};
 use oip_record::publish::{self, Built, Context, Submission};
-use oip_record::{CreatorKey, arrays};
+use oip_record::{Creator, CreatorKey, arrays};
 use serde_json::{Map, Value, json};
 
 /// 2026-01-20T10:00:00.000Z
@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("ES256K", CreatorKey::secp256k1([3; 32])?),
         ("RSA-PSS", CreatorKey::from_file_json(WALLET)?),
     ];
+    let owner = CreatorKey::ed25519([9; 32])?;
     let data = json!({
         "basic": {
             "name": "Tide table",
@@ -59,19 +60,30 @@ fn main() -> Result<(), Box<dyn Error>> {
             ..context
         };
         let tombstone = publish::tombstone(&record.soul, "post", &context)?;
+        let as_owner = Context {
+            key: &owner,
+            ..context
+        };
+        let creator = key.creator();
+        let by_owner = publish::tombstone_by_owner(&record.soul, "post", creator, &as_owner)?;
         let jwk: Value = serde_json::from_str(&key.to_file_json())?;
         vectors.push(json!({
             "algorithm": algorithm,
             "jwk": jwk,
             "creator": key.creator().to_value(),
             "soulPrefix": key.soul_prefix(),
-            "record": vector(&record, &data)?,
-            "tombstone": vector(&tombstone, &Value::Null)?
+            "record": vector(&record, &data, None)?,
+            "tombstone": vector(&tombstone, &Value::Null, None)?,
+            "tombstoneByOwner": vector(&by_owner, &Value::Null, Some(owner.creator()))?
         }));
     }
     let file = json!({
         "note": "throw-away keys. signedText is UTF-8; data and oip are the texts in the graph; \
-                 data null is a tombstone",
+                 data null is a tombstone, which the creator signs, or the owner",
+        "owner": {
+            "jwk": serde_json::from_str::<Value>(&owner.to_file_json())?,
+            "creator": owner.creator().to_value()
+        },
         "submitted": data,
         "vectors": vectors
     });
@@ -79,7 +91,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn vector(built: &Built, data: &Value) -> Result<Value, Box<dyn Error>> {
+fn vector(
+    built: &Built,
+    data: &Value,
+    deleted_by: Option<&Creator>,
+) -> Result<Value, Box<dyn Error>> {
     let oip: Value = serde_json::from_str(&built.oip_text)?;
     let (_, pointers) = arrays::pack(data);
     let signed = SignedBody {
@@ -91,10 +107,13 @@ fn vector(built: &Built, data: &Value) -> Result<Value, Box<dyn Error>> {
         level: LEVEL_PUBLIC,
         arrays: &pointers,
         deleted: built.deleted.then_some(True),
-        deleted_by: None,
+        deleted_by,
         data,
     }
-    .signed_bytes();
+    .signed_bytes_in(match deleted_by {
+        Some(_) => Domain::Owner,
+        None => Domain::Public,
+    });
     Ok(json!({
         "soul": built.soul.as_str(),
         "signedText": String::from_utf8(signed)?,

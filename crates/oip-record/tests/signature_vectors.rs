@@ -8,6 +8,7 @@
 
 use gun::Soul;
 use oip_record::canonical::digest_of;
+use oip_record::owner::OwnerKey;
 use oip_record::publish::{self, Context, Submission};
 use oip_record::read::{Raw, TextOrigin, Unity};
 use oip_record::verify::accept;
@@ -74,6 +75,26 @@ fn each_record_of_the_vectors_is_accepted_as_submitted() {
             let text = version["signedText"].as_str().unwrap();
             assert_eq!(accepted.order.digest, digest_of(text.as_bytes()));
         }
+    }
+}
+
+#[test]
+fn a_tombstone_that_the_owner_signed_is_his_and_nobody_elses() {
+    let file = file();
+    let owner = CreatorKey::from_jwk(&file["owner"]["jwk"]).unwrap();
+    for vector in vectors() {
+        let version = &vector["tombstoneByOwner"];
+        let text = version["signedText"].as_str().unwrap();
+        let signature = version["signature"].as_str().unwrap();
+        assert!(text.starts_with("oip-record-1/owner\u{0}{\"arrays\":["));
+        keys::verify(owner.creator(), text.as_bytes(), signature).unwrap();
+        let (soul, raw) = raw(version);
+        let accepted = accept(&soul, raw, SignaturePolicy::Require, NOW_MS).unwrap();
+        assert!(accepted.deleted);
+        assert_eq!(accepted.creator.to_value(), vector["creator"]);
+        assert_eq!(accepted.deleted_by, OwnerKey::read(&owner.creator().public_key));
+        assert!(accepted.deleted_by.is_some());
+        assert_eq!(accepted.order.digest, digest_of(text.as_bytes()));
     }
 }
 
