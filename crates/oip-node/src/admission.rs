@@ -10,8 +10,8 @@ use oip_store::{Account, Store};
 
 use crate::config::{Admission, RelayQuotas};
 use crate::registry::Registry;
+use crate::sync::decide::passes_on;
 use crate::sync::owned;
-use crate::sync::settle::passes_on;
 
 /// Hex digits of a record soul's prefix: deployed nodes take 12, our own EC keys 32.
 const PREFIX_DIGITS: [usize; 2] = [12, 32];

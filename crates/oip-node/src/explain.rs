@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::node::Node;
 use crate::soul_mark::soul_mark;
+use crate::sync::decide::untrusted;
 use crate::sync::judge::{Asked, Judge, Judgement, signed_ms};
-use crate::sync::settle::untrusted;
 use crate::{clock, deletions};
 
 /// Decisions kept of one record; the oldest go first.

@@ -15,6 +15,7 @@
 //! Correctness rests on the wanted table, which the store fills in the commit that tells of a
 //! record. Notices and pushes only make it fast.
 
+pub(crate) mod decide;
 pub(crate) mod heal;
 pub(crate) mod intake;
 pub(crate) mod judge;

@@ -25,9 +25,10 @@ use serde_json::{Map, Value};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::decide::backoff_ms;
 use super::intake::Intake;
 use super::marks::{Marks, is_made_here};
-use super::settle::{Took, backoff_ms};
+use super::settle::Took;
 use super::sweep::TYPES_MAX;
 use crate::clock;
 use crate::config::TypeFilter;
