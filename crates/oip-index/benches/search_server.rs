@@ -3,7 +3,7 @@
 //!
 //! `cargo xtask servers && cargo xtask bench search_server [-- RECORDS…]`. Searches are measured over each of
 //! these numbers of documents (100,000 unless told). `OIP_SEARCH_SERVERS` chooses the servers,
-//! `OIP_BENCH_RECORDS` the number of documents of a round of writing (10,000 unless told).
+//! `OIP_BENCH_RECORDS` the number of documents of a round of writing (40,000 unless told).
 
 #![expect(clippy::unwrap_used, reason = "a bench that can't go on has failed")]
 
@@ -111,7 +111,7 @@ fn main() {
     let records = std::env::var("OIP_BENCH_RECORDS")
         .ok()
         .and_then(|text| text.parse().ok());
-    let records: usize = records.unwrap_or(10_000);
+    let records: usize = records.unwrap_or(40_000);
     let mut sizes: Vec<usize> = std::env::args()
         .filter_map(|argument| argument.parse().ok())
         .collect();

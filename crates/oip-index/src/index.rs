@@ -37,8 +37,11 @@ pub trait Index: Send + Sync {
     /// hold up the others; where there are some, `keep` gets them before the cursor moves past
     /// them, so that a crash in between repeats the batch and loses no refusal.
     ///
+    /// A server is not asked for all of that: a part of a batch may be visible before the rest, and the
+    /// cursor of a long one is written while the next is applied.
+    ///
     /// # Errors
-    /// The backend or `keep` failed, and the batch was kept whole or not at all: apply it again.
+    /// The backend or `keep` failed: go on from [`Index::cursor`].
     fn apply_keeping(
         &self,
         batch: &[IndexOp],

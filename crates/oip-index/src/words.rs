@@ -9,7 +9,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use tantivy::tokenizer::{AsciiFoldingFilter, TextAnalyzer, Token, TokenStream, Tokenizer};
+use tantivy::tokenizer::{
+    AsciiFoldingFilter, TextAnalyzer, Token, TokenFilter, TokenStream, Tokenizer,
+};
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
@@ -27,18 +29,28 @@ pub(crate) fn analyzer() -> TextAnalyzer {
         .build()
 }
 
-/// The words of a text in order, with blanks between them.
-pub(crate) fn joined(text: &str) -> String {
-    let mut analyzer = analyzer();
-    let mut stream = analyzer.token_stream(text);
-    let mut words = String::with_capacity(text.len());
-    while stream.advance() {
-        if !words.is_empty() {
-            words.push(' ');
-        }
-        words.push_str(&stream.token().text);
+/// Cuts many texts, with the analysis of [`analyzer`]; spares the building of one for each.
+pub(crate) struct Splitter(<AsciiFoldingFilter as TokenFilter>::Tokenizer<Words>);
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self(AsciiFoldingFilter.transform(Words::default()))
     }
-    words
+}
+
+impl Splitter {
+    /// The words of a text in order, with blanks between them.
+    pub(crate) fn joined(&mut self, text: &str) -> String {
+        let mut stream = self.0.token_stream(text);
+        let mut words = String::with_capacity(text.len());
+        while stream.advance() {
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            words.push_str(&stream.token().text);
+        }
+        words
+    }
 }
 
 /// The distinct words of a text in order of appearance, at most `max` of them.
@@ -162,6 +174,12 @@ impl TokenStream for WordStream<'_> {
 
 /// Adds a character in lower case, without what is folded away, up to the length of a word.
 fn push_folded(word: &mut String, character: char) {
+    if character.is_ascii() {
+        if word.len() < WORD_BYTES_MAX {
+            word.push(character.to_ascii_lowercase());
+        }
+        return;
+    }
     for lower in character.to_lowercase() {
         let folded = match lower {
             // Joiners and variation selectors shape glyphs, they don't make other words.

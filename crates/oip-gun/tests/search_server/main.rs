@@ -6,6 +6,7 @@
     reason = "a test ends at the first thing that is not as it must be"
 )]
 
+mod down;
 mod gate;
 mod keeping;
 mod moving;

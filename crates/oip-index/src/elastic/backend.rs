@@ -21,20 +21,21 @@ use crate::index::{
 use crate::query::{Access, Direction, Position, Query, SortKey};
 use crate::templates::Templates;
 
+use super::behind::Behind;
 use super::bulk::{self, Item, Pace, Target};
 use super::envelope::{self, Layout};
 use super::error::{ElasticError, failed};
 use super::freshness::Freshness;
-use super::generations::{Generation, Place, id};
+use super::generations::{Generation, Place};
 use super::hits;
+use super::lines::Maker;
 use super::mapping;
 use super::rebuild::ElasticRebuild;
 use super::server::{Patience, Request, Server};
 use super::settings::ElasticSettings;
-use super::shape::{Shapes, shaped};
+use super::shape::Shapes;
 use super::standing::Standing;
 use super::translate::Speaker;
-use super::version;
 
 /// Operations of a batch up to which it is refreshed at once: records as they come. What is more is
 /// a backlog, which is refreshed when somebody looks, and by the index's own interval.
@@ -65,6 +66,7 @@ pub(super) struct Inner {
     /// `elasticsearch 8.17.0`, once it has been found out.
     flavour: Mutex<Option<String>>,
     pace: Mutex<Pace>,
+    pub(super) behind: Behind,
     freshness: Freshness,
     standing: Standing,
     /// Private documents that the server is not to have.
@@ -100,6 +102,7 @@ impl ElasticIndex {
                 present: Mutex::default(),
                 flavour: Mutex::default(),
                 pace: Mutex::default(),
+                behind: Behind::default(),
                 freshness: Freshness::default(),
                 standing: Standing::default(),
                 kept_out: AtomicU64::new(0),
@@ -253,7 +256,10 @@ impl Inner {
         let part = batch.len().div_ceil(makers).max(MAKER_OPS_MIN);
         let made: Vec<_> = std::thread::scope(|scope| {
             let lines = |ops: &[IndexOp]| -> Vec<_> {
-                ops.iter().map(|op| self.lines(layout, op)).collect()
+                let owner = &self.settings.owner;
+                let mut maker = Maker::new(layout, owner, &self.shapes, &self.templates);
+                let mut lines = |op| maker.lines(op, self.keeps_out(op));
+                ops.iter().map(&mut lines).collect()
             };
             let (first, rest) = batch.split_at(part.min(batch.len()));
             let others: Vec<_> = rest
@@ -267,6 +273,8 @@ impl Inner {
             }
             made
         });
+        let kept_out = batch.iter().filter(|op| self.keeps_out(op)).count();
+        self.kept_out.fetch_add(kept_out as u64, Ordering::Relaxed);
         let mut last: HashMap<&str, Item> = HashMap::with_capacity(batch.len());
         for (at, (op, lines)) in batch.iter().zip(made).enumerate() {
             match lines {
@@ -281,57 +289,12 @@ impl Inner {
         items
     }
 
-    fn lines(&self, layout: Layout, op: &IndexOp) -> Result<Vec<u8>, RefusalReason> {
-        let whole = op.admitted()?;
-        let owner = &self.settings.owner;
-        let (version, body) = match op {
-            IndexOp::Upsert {
-                did,
-                document,
-                envelope,
-            } if self.may_go(&envelope.readers) => {
-                let shaped = shaped(&self.shapes, document);
-                let kept = shaped.whole.and(whole);
-                let ours = envelope::of_document(
-                    layout,
-                    &self.templates,
-                    owner,
-                    did,
-                    document,
-                    envelope,
-                    kept,
-                );
-                let mut members = shaped.members;
-                members.insert(envelope::MEMBER.to_owned(), ours);
-                (&envelope.version, Value::Object(members))
-            }
-            // A record that has become private must not stay there as it was.
-            IndexOp::Upsert { did, envelope, .. } => {
-                self.kept_out.fetch_add(1, Ordering::Relaxed);
-                let version = &envelope.version;
-                let ours = envelope::of_kept_out(owner, did, version);
-                (version, json!({envelope::MEMBER: ours}))
-            }
-            IndexOp::Delete { did, version } => {
-                let ours = envelope::of_tombstone(owner, did, version);
-                (version, json!({envelope::MEMBER: ours}))
-            }
+    /// Whether the server isn't to have this document.
+    fn keeps_out(&self, op: &IndexOp) -> bool {
+        let IndexOp::Upsert { envelope, .. } = op else {
+            return false;
         };
-        let action = json!({"index": {
-            "_id": id(op.did()),
-            "version": version::number(version),
-            "version_type": "external_gte",
-        }});
-        let mut lines = Vec::new();
-        for line in [action, body] {
-            serde_json::to_writer(&mut lines, &line).expect("a value is written to memory");
-            lines.push(b'\n');
-        }
-        Ok(lines)
-    }
-
-    fn may_go(&self, readers: &Readers) -> bool {
-        *readers == Readers::Public || self.settings.private_kept_out().is_none()
+        envelope.readers != Readers::Public && self.settings.private_kept_out().is_some()
     }
 
     /// Makes what was written before this call searchable, unless it is.
@@ -354,7 +317,7 @@ impl Inner {
         let request = Request {
             method: Method::POST,
             path: &path,
-            body: Some(body.to_string().into_bytes().into()),
+            body: Some(body.to_string().into()),
             what: "search",
         };
         self.server.json(&request, Patience::SEARCH).await
@@ -444,7 +407,7 @@ impl Inner {
 
 impl Index for ElasticIndex {
     /// The batch is not one step on a server: a failure may leave a part of it there, which is
-    /// written again with the rest.
+    /// written again with the rest. Of a backlog the position is one batch behind.
     fn apply_keeping(
         &self,
         batch: &[IndexOp],
@@ -455,21 +418,24 @@ impl Index for ElasticIndex {
         let patience = inner.patience();
         let outcome = inner.server.wait(async {
             let present = inner.present(patience).await?;
-            let applied = inner.write(&present, batch).await?;
-            Ok((present, applied))
+            let writing = inner.write(&present, batch);
+            let (applied, position) = futures_util::join!(writing, inner.position_written());
+            position?;
+            Ok((present, applied?))
         });
         let (present, applied) = inner
             .noted(Purpose::Write, outcome)
             .map_err(failed("write a batch"))?;
         applied.keep_refused(keep)?;
+        inner.freshness.wrote();
+        if batch.len() > FRESH_OPS_MAX {
+            inner.write_position_behind(present, cursor);
+            return Ok(applied);
+        }
         let outcome = inner.server.wait(async {
             let place = inner.place();
             place.set_position(&present, cursor, patience).await?;
-            inner.freshness.wrote();
-            if batch.len() <= FRESH_OPS_MAX {
-                inner.freshen(&present, patience).await?;
-            }
-            Ok(())
+            inner.freshen(&present, patience).await
         });
         inner
             .noted(Purpose::Write, outcome)
@@ -479,6 +445,8 @@ impl Index for ElasticIndex {
 
     fn cursor(&self) -> Result<u64, IndexError> {
         let inner = &self.inner;
+        // What stands there counts, whatever became of the last one.
+        let _ = inner.server.wait(inner.position_written());
         let position = inner.on_present(Purpose::Read, async |present| {
             inner.place().position(present, Patience::SEARCH).await
         });
@@ -610,6 +578,8 @@ impl Index for ElasticIndex {
 
     fn clear(&self) -> Result<(), IndexError> {
         let inner = &self.inner;
+        // Not after the one that clearing writes.
+        let _ = inner.server.wait(inner.position_written());
         let cleared = inner.on_present(Purpose::Write, async |present| {
             match present.layout {
                 Layout::Ours => {

@@ -21,7 +21,7 @@ const WHAT: &str = "write documents";
 
 /// Bytes of one request: where it begins, and between what it moves. Below, the round trip costs more
 /// than the work; above, a server holds a request of this size in memory several times over.
-const BYTES_FIRST: usize = 2 * 1024 * 1024;
+const BYTES_FIRST: usize = 4 * 1024 * 1024;
 const BYTES_MIN: usize = 128 * 1024;
 const BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -248,9 +248,14 @@ enum Fate {
     Refused(String),
 }
 
+/// What is read of an answer at first: nearly always all is well, and thousands of items say so.
 #[derive(Deserialize)]
 struct Written {
     errors: bool,
+}
+
+#[derive(Deserialize)]
+struct WrittenItems {
     #[serde(default)]
     items: Vec<Value>,
 }
@@ -260,11 +265,11 @@ fn fates(answer: &Answer, items: usize) -> Result<Vec<Fate>, ElasticError> {
         return Err(refusal(WHAT, answer));
     }
     let malformed = |reason: String| ElasticError::Malformed { what: WHAT, reason };
-    let written: Written = serde_json::from_value(read_json(WHAT, &answer.body)?)
-        .map_err(|error| malformed(error.to_string()))?;
+    let written: Written = read_json(WHAT, &answer.body)?;
     if !written.errors {
         return Ok((0..items).map(|_| Fate::Taken).collect());
     }
+    let written: WrittenItems = read_json(WHAT, &answer.body)?;
     if written.items.len() != items {
         return Err(malformed(format!(
             "it speaks of {} documents, {items} were sent",

@@ -10,9 +10,12 @@
 //!   spelling, so that the server only has to split at blanks
 //! * `did`, `version`, and for documents of odd shape `document`, which are kept and not searched
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::condition::EXACT_CHARS_MAX;
 use crate::facts::{Facts, FieldValue, values_of};
@@ -56,6 +59,9 @@ const ORDER_CHARS_MAX: usize = 128;
 /// Characters of a term where longer ones are left out by the index (`ignore_above` of guessed
 /// mappings is 256): from here on a term ends in a hash.
 const TERM_CHARS_MAX: usize = 240;
+
+/// Paths that are remembered: more than the records of a network bear, few enough to forget all.
+const PATHS_MAX: usize = 10_000;
 
 /// Which index the envelope goes into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,9 +138,13 @@ pub(super) fn term(layout: Layout, field: &FieldPath, value: &Typed) -> String {
 
 fn term_at(layout: Layout, path: &str, value: &Typed) -> String {
     match value {
-        Typed::Text(text) => short(layout, format!("{path}={text}")),
+        Typed::Text(text) => text_term(layout, path, text),
         other => format!("{path}#{}", ordered(other)),
     }
+}
+
+fn text_term(layout: Layout, path: &str, text: &str) -> String {
+    short(layout, [path, "=", text].concat())
 }
 
 /// The term of a path that has a value.
@@ -230,63 +240,146 @@ fn counts_whole(text: &str) -> bool {
     text.len() <= EXACT_CHARS_MAX || text.encode_utf16().count() <= EXACT_CHARS_MAX
 }
 
-/// The envelope of a document that lives. `kept` is the document's whole text where its shape is not
-/// one that servers take.
-pub(super) fn of_document(
+/// The paths of documents, with what is worked out once for each, however many documents of a batch bear it.
+pub(super) struct Paths<'a> {
     layout: Layout,
-    templates: &Templates,
+    templates: &'a Templates,
+    known: HashMap<String, Option<Rc<Path>>>,
+    did: Rc<Path>,
+    node: Rc<Path>,
+    /// Fields of words that every document has: a field's words weigh by how many documents have the field.
+    always: [Rc<Path>; 3],
+}
+
+/// One path.
+struct Path {
+    kind: Option<FieldType>,
+    /// As it begins terms.
+    text: String,
+    /// Its name in `by` and `words`.
+    member: String,
+    /// The terms that say that it has a value, and that each path above it has.
+    exists: Vec<String>,
+    is_tags: bool,
+}
+
+impl Path {
+    fn of(layout: Layout, templates: &Templates, field: &FieldPath) -> Self {
+        let names: Vec<&str> = field.names().collect();
+        let above = (2..=names.len()).filter_map(|depth| {
+            let above = FieldPath::from_names(names[..depth].iter().copied()).ok()?;
+            Some(exists(layout, &above))
+        });
+        Self {
+            kind: templates.field_type(field),
+            text: path(field),
+            member: member(field),
+            exists: above.collect(),
+            is_tags: *field == FieldPath::tags(),
+        }
+    }
+}
+
+impl<'a> Paths<'a> {
+    pub(super) fn new(layout: Layout, templates: &'a Templates) -> Self {
+        let fixed = |field: FieldPath| Rc::new(Path::of(layout, templates, &field));
+        Self {
+            layout,
+            templates,
+            known: HashMap::new(),
+            did: fixed(FieldPath::did()),
+            node: fixed(FieldPath::node()),
+            always: [
+                FieldPath::name(),
+                FieldPath::description(),
+                FieldPath::tags(),
+            ]
+            .map(fixed),
+        }
+    }
+
+    /// `None` where the text is no path.
+    fn get(&mut self, text: &str) -> Option<Rc<Path>> {
+        if let Some(known) = self.known.get(text) {
+            return known.clone();
+        }
+        let field: Option<FieldPath> = text.parse().ok();
+        let path = field.map(|field| Rc::new(Path::of(self.layout, self.templates, &field)));
+        if self.known.len() >= PATHS_MAX {
+            self.known.clear();
+        }
+        self.known.insert(text.to_owned(), path.clone());
+        path
+    }
+}
+
+/// Writes the envelope of a document that lives. `kept` is the document's whole text where its shape is not
+/// one that servers take.
+pub(super) fn write_of_document(
+    out: &mut Vec<u8>,
+    paths: &mut Paths<'_>,
     owner_name: &str,
     did: &str,
     document: &Value,
     envelope: &Envelope,
-    kept: Option<String>,
-) -> Value {
+    kept: Option<&str>,
+) {
+    let values = values_of(document);
+    let borne: Vec<Option<Rc<Path>>> = values.iter().map(|value| paths.get(&value.path)).collect();
     let mut found = Found {
-        layout,
-        templates,
-        terms: BTreeSet::from([RECORD.to_owned(), owner(owner_name)]),
+        layout: paths.layout,
+        terms: vec![RECORD.into(), owner(owner_name).into()],
         by: BTreeMap::new(),
         words: BTreeMap::new(),
+        splitter: words::Splitter::default(),
     };
     match &envelope.readers {
-        Readers::Public => {
-            found.terms.insert(PUBLIC.to_owned());
+        Readers::Public => found.terms.push(PUBLIC.into()),
+        Readers::Only(tokens) => {
+            let readers = tokens.iter().map(|token| reader(token).into());
+            found.terms.extend(readers);
         }
-        Readers::Only(tokens) => found.terms.extend(tokens.iter().map(|token| reader(token))),
     }
     if let Some((method, _)) = did
         .strip_prefix("did:")
         .and_then(|rest| rest.split_once(':'))
     {
-        found.terms.insert(storage(method));
+        found.terms.push(storage(method).into());
     }
-    for value in values_of(document) {
-        found.value(&value);
+    for (FieldValue { value, .. }, path) in values.iter().zip(&borne) {
+        if let Some(path) = path {
+            found.value(path, value);
+        }
     }
     // These two say what the node knows, whatever the document says.
-    found.replace(&FieldPath::did(), did);
+    found.replace(&paths.did, did);
     if let Some(node) = &envelope.node {
-        found.replace(&FieldPath::node(), node);
+        found.replace(&paths.node, node);
     }
-    found.facts(document);
-    // Moved, not cloned: this is most of what a document costs here.
-    let lists = |lists: BTreeMap<String, Vec<String>>| -> Map<String, Value> {
-        let values = lists
-            .into_iter()
-            .map(|(name, texts)| (name, Value::from(texts)));
-        values.collect()
+    found.facts(document, &paths.always);
+    found.terms.sort_unstable();
+    found.terms.dedup();
+    let ours = Ours {
+        terms: found.terms,
+        by: found.by,
+        words: found.words,
+        did,
+        version: version::text(&envelope.version),
+        document: kept,
     };
-    let mut all = Map::new();
-    all.insert("terms".to_owned(), found.terms.into_iter().collect());
-    all.insert("by".to_owned(), lists(found.by).into());
-    all.insert("words".to_owned(), lists(found.words).into());
-    all.insert("did".to_owned(), did.into());
-    let version = version::text(&envelope.version);
-    all.insert("version".to_owned(), version.into());
-    if let Some(text) = kept {
-        all.insert("document".to_owned(), text.into());
-    }
-    all.into()
+    serde_json::to_writer(out, &ours).expect("texts are written to memory");
+}
+
+/// The envelope of a document that lives, as it is sent.
+#[derive(Serialize)]
+struct Ours<'a> {
+    terms: Vec<Cow<'a, str>>,
+    by: BTreeMap<&'a str, Vec<String>>,
+    words: BTreeMap<&'a str, Vec<Cow<'a, str>>>,
+    did: &'a str,
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<&'a str>,
 }
 
 /// The envelope of a deleted document: it keeps the version and answers nothing.
@@ -307,96 +400,94 @@ pub(super) fn of_kept_out(owner_name: &str, did: &str, version: &Version) -> Val
 
 struct Found<'a> {
     layout: Layout,
-    templates: &'a Templates,
-    terms: BTreeSet<String>,
-    by: BTreeMap<String, Vec<String>>,
-    words: BTreeMap<String, Vec<String>>,
+    terms: Vec<Cow<'a, str>>,
+    by: BTreeMap<&'a str, Vec<String>>,
+    words: BTreeMap<&'a str, Vec<Cow<'a, str>>>,
+    splitter: words::Splitter,
 }
 
-impl Found<'_> {
-    fn value(&mut self, FieldValue { path, value }: &FieldValue<'_>) {
-        let Ok(field) = path.parse::<FieldPath>() else {
-            return;
-        };
-        match self.templates.field_type(&field) {
+impl<'a> Found<'a> {
+    fn value(&mut self, path: &'a Path, value: &Value) {
+        match path.kind {
             Some(kind) => match kind.of_json(value) {
-                Some(typed) => self.typed(&field, kind, &typed),
+                Some(typed) => self.typed(path, kind, &typed),
                 // A value of another type is none.
                 None => return,
             },
             None => {
                 let text = match value {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
+                    Value::String(text) => Cow::Borrowed(text.as_str()),
+                    other => other.to_string().into(),
                 };
                 if counts_whole(&text) {
-                    let value = Typed::Text(text);
-                    self.terms.insert(term(self.layout, &field, &value));
+                    let term = text_term(self.layout, &path.text, &text);
+                    self.terms.push(term.into());
                 }
             }
         }
-        let names: Vec<&str> = field.names().collect();
-        for depth in 2..=names.len() {
-            if let Ok(above) = FieldPath::from_names(names[..depth].iter().copied()) {
-                self.terms.insert(exists(self.layout, &above));
-            }
-        }
+        self.exist(path);
     }
 
-    fn typed(&mut self, field: &FieldPath, kind: FieldType, value: &Typed) {
+    fn typed(&mut self, path: &'a Path, kind: FieldType, value: &Typed) {
         let whole = match value {
             Typed::Text(text) => {
                 if kind.has_words() {
-                    let words = words::joined(text);
-                    self.words.entry(member(field)).or_default().push(words);
+                    let words = self.splitter.joined(text);
+                    self.words
+                        .entry(&path.member)
+                        .or_default()
+                        .push(words.into());
                 }
                 counts_whole(text)
             }
             _ => true,
         };
         if whole {
-            self.terms.insert(term(self.layout, field, value));
+            let term = term_at(self.layout, &path.text, value);
+            self.terms.push(term.into());
         }
-        if whole && *field == FieldPath::tags() {
+        if whole && path.is_tags {
             let tag = column(self.layout, FieldType::Keyword, value);
-            self.by.entry(TAGS.to_owned()).or_default().push(tag);
+            self.by.entry(TAGS).or_default().push(tag);
         }
         if whole || kind.has_words() {
-            self.by
-                .entry(member(field))
-                .or_default()
-                .push(column(self.layout, kind, value));
+            let column = column(self.layout, kind, value);
+            self.by.entry(&path.member).or_default().push(column);
         }
     }
 
-    fn replace(&mut self, field: &FieldPath, text: &str) {
-        let prefix = format!("{}=", path(field));
-        self.terms.insert(exists(self.layout, field));
-        self.terms.retain(|term| !term.starts_with(&prefix));
-        let value = Typed::Text(text.to_owned());
-        self.terms.insert(term(self.layout, field, &value));
-        let column = column(self.layout, FieldType::Keyword, &value);
-        self.by.insert(member(field), vec![column]);
+    fn exist(&mut self, path: &'a Path) {
+        let terms = path.exists.iter().map(|term| Cow::Borrowed(term.as_str()));
+        self.terms.extend(terms);
+    }
+
+    fn replace(&mut self, path: &'a Path, text: &str) {
+        self.terms.retain(|term| {
+            let rest = term.strip_prefix(path.text.as_str());
+            !rest.is_some_and(|rest| rest.starts_with('='))
+        });
+        self.terms
+            .extend(path.exists.last().map(|term| Cow::Borrowed(term.as_str())));
+        let term = text_term(self.layout, &path.text, text);
+        self.terms.push(term.into());
+        let column = sorted(self.layout, FieldType::Keyword, text);
+        self.by.insert(&path.member, vec![column]);
     }
 
     /// The strings that have no field of their own in a search everywhere.
-    fn facts(&mut self, document: &Value) {
+    fn facts(&mut self, document: &Value, always: &'a [Rc<Path>]) {
         let facts = Facts::of(document);
         let references = facts.references().filter(|did| counts_whole(did));
-        let references = references.map(|did| short(self.layout, refers(did)));
+        let references = references.map(|did| short(self.layout, refers(did)).into());
         self.terms.extend(references);
-        let strings = facts.strings.iter().map(|text| words::joined(text));
-        self.words.insert("strings".to_owned(), strings.collect());
-        // A field's words weigh by how many documents have the field: all of them have these.
-        for field in [
-            FieldPath::name(),
-            FieldPath::description(),
-            FieldPath::tags(),
-        ] {
-            self.words.entry(member(&field)).or_default();
+        let strings = facts.strings.iter();
+        let strings = strings.map(|text| self.splitter.joined(text).into());
+        self.words.insert("strings", strings.collect());
+        for path in always {
+            self.words.entry(&path.member).or_default();
         }
         for texts in self.words.values_mut() {
-            texts.insert(0, MARK.to_owned());
+            texts.insert(0, MARK.into());
         }
     }
 }

@@ -143,7 +143,7 @@ impl Place<'_> {
         const WHAT: &str = "look for the index";
         let name = self.settings.index();
         let path = format!("/{name}/_mapping?filter_path=*.mappings._meta.{MEMBER}");
-        let answer = match self.server.ask(&get(&path, WHAT), patience).await {
+        let answer: Value = match self.server.ask(&get(&path, WHAT), patience).await {
             Ok(answer) => read_json(WHAT, &answer.body)?,
             Err(ElasticError::Lost { .. } | ElasticError::Refused { status: 404, .. }) => {
                 return Ok(None);
@@ -227,7 +227,7 @@ impl Place<'_> {
         let request = Request {
             method: Method::PUT,
             path: &path,
-            body: Some(body.to_string().into_bytes().into()),
+            body: Some(body.to_string().into()),
             what: "make the index",
         };
         self.server.ask(&request, patience).await?;
@@ -310,7 +310,7 @@ impl Place<'_> {
         let request = Request {
             method: Method::POST,
             path: "/_aliases",
-            body: Some(body.to_string().into_bytes().into()),
+            body: Some(body.to_string().into()),
             what: "put the new index in force",
         };
         self.server.ask(&request, patience).await?;
@@ -333,7 +333,7 @@ impl Place<'_> {
         let request = Request {
             method: Method::POST,
             path: &path,
-            body: Some(body.to_string().into_bytes().into()),
+            body: Some(body.to_string().into()),
             what: "count the documents of others",
         };
         let answer = self.server.json(&request, patience).await?;
@@ -364,7 +364,7 @@ impl Place<'_> {
     ) -> Result<FeedPosition, ElasticError> {
         const WHAT: &str = "read the index position";
         let path = format!("/{}/_doc/{}", generation.name, self.position_id());
-        let answer = match self.server.ask(&get(&path, WHAT), patience).await {
+        let answer: Value = match self.server.ask(&get(&path, WHAT), patience).await {
             Ok(answer) => read_json(WHAT, &answer.body)?,
             Err(ElasticError::Refused { status: 404, .. }) => {
                 return Err(ElasticError::Lost { what: WHAT });
@@ -405,7 +405,7 @@ impl Place<'_> {
         let request = Request {
             method: Method::POST,
             path: &path,
-            body: Some(body.to_string().into_bytes().into()),
+            body: Some(body.to_string().into()),
             what: "write the index position",
         };
         self.server.ask(&request, patience).await.map(|_answer| ())
@@ -429,7 +429,7 @@ impl Place<'_> {
         let request = Request {
             method: Method::PUT,
             path: &path,
-            body: Some(body.to_string().into_bytes().into()),
+            body: Some(body.to_string().into()),
             what: "write the index position",
         };
         match self.server.ask(&request, patience).await {

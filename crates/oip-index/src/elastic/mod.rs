@@ -23,12 +23,14 @@
 //! comes late changes nothing, and the position in the feed is written after the batch.
 
 mod backend;
+mod behind;
 mod bulk;
 mod envelope;
 mod error;
 mod freshness;
 mod generations;
 mod hits;
+mod lines;
 mod mapping;
 mod rebuild;
 mod server;

@@ -6,7 +6,7 @@ use crate::error::IndexError;
 use crate::index::{Applied, IndexOp, KeepRefused, Rebuild};
 
 use super::backend::Inner;
-use super::error::failed;
+use super::error::{ElasticError, failed};
 use super::generations::Generation;
 use super::server::Patience;
 
@@ -15,6 +15,8 @@ pub(super) struct ElasticRebuild {
     inner: Arc<Inner>,
     /// Taken when it is finished.
     generation: Option<Generation>,
+    /// The position of the last batch, which is written while the next one is, or at the end.
+    cursor: Option<u64>,
 }
 
 impl ElasticRebuild {
@@ -22,7 +24,18 @@ impl ElasticRebuild {
         Self {
             inner,
             generation: Some(generation),
+            cursor: None,
         }
+    }
+}
+
+impl ElasticRebuild {
+    async fn write_position(&self, generation: &Generation) -> Result<(), ElasticError> {
+        let Some(cursor) = self.cursor else {
+            return Ok(());
+        };
+        let (place, patience) = (self.inner.place(), self.inner.patience());
+        place.set_position(generation, cursor, patience).await
     }
 }
 
@@ -37,12 +50,14 @@ impl Rebuild for ElasticRebuild {
         let Some(generation) = &self.generation else {
             return Ok(Applied::default());
         };
-        let (server, patience) = (&inner.server, inner.patience());
-        let written = server.wait(inner.write(generation, batch));
+        let (written, moved) = inner.server.wait(async {
+            let writing = inner.write(generation, batch);
+            futures_util::join!(writing, self.write_position(generation))
+        });
+        moved.map_err(failed("write the position"))?;
         let applied = written.map_err(failed("write a batch"))?;
         applied.keep_refused(keep)?;
-        let moved = server.wait(inner.place().set_position(generation, cursor, patience));
-        moved.map_err(failed("write the position"))?;
+        self.cursor = Some(cursor);
         Ok(applied)
     }
 
@@ -52,6 +67,9 @@ impl Rebuild for ElasticRebuild {
             return Ok(());
         };
         let done = inner.server.wait(async {
+            self.write_position(&new).await?;
+            // By the name that both have, it would go into the new one.
+            let _ = inner.position_written().await;
             let present = inner.present(inner.patience()).await?;
             inner.refuse_foreign(&present).await?;
             inner.place().refresh(&new.name, inner.patience()).await?;

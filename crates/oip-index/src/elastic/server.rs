@@ -5,9 +5,9 @@
 
 use std::future::Future;
 use std::io::Write;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use reqwest::header::{
@@ -15,8 +15,10 @@ use reqwest::header::{
 };
 use reqwest::redirect::Policy;
 use reqwest::{Body, Certificate, Client, Method, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use super::error::ElasticError;
 use super::settings::{Credentials, ElasticSettings};
@@ -75,7 +77,7 @@ pub(super) struct Request<'a> {
     /// From the slash on, query included.
     pub(super) path: &'a str,
     /// JSON, or lines of JSON.
-    pub(super) body: Option<Arc<[u8]>>,
+    pub(super) body: Option<Bytes>,
     /// What it is for, in the infinitive.
     pub(super) what: &'static str,
 }
@@ -165,6 +167,18 @@ impl Server {
         runtime.handle().block_on(future)
     }
 
+    /// Runs a future beside the caller.
+    pub(super) fn start<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let runtime = self
+            .runtime
+            .as_ref()
+            .expect("it is taken only when dropped");
+        runtime.spawn(future)
+    }
+
     /// Sends a request, again and again while that may help, and gives its answer if it is a success.
     pub(super) async fn ask(
         &self,
@@ -208,7 +222,7 @@ impl Server {
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, "application/json");
             builder = match self.encoding {
-                Encoding::Plain => builder.body(Body::from(bytes_of(body))),
+                Encoding::Plain => builder.body(Body::from(body.clone())),
                 Encoding::Gzip => builder
                     .header(CONTENT_ENCODING, "gzip")
                     .body(Body::from(compressed(body))),
@@ -240,10 +254,6 @@ impl Drop for Server {
     }
 }
 
-fn bytes_of(body: &Arc<[u8]>) -> Vec<u8> {
-    body.to_vec()
-}
-
 /// Speed over size: the link is a network of the operator's own, and the indexer's time is the node's.
 fn compressed(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
@@ -260,7 +270,10 @@ fn basic(name: &str, password: &str) -> String {
     format!("Basic {encoded}")
 }
 
-pub(super) fn read_json(what: &'static str, body: &[u8]) -> Result<Value, ElasticError> {
+pub(super) fn read_json<T: DeserializeOwned>(
+    what: &'static str,
+    body: &[u8],
+) -> Result<T, ElasticError> {
     serde_json::from_slice(body).map_err(|error| ElasticError::Malformed {
         what,
         reason: error.to_string(),

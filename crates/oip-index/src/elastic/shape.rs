@@ -50,42 +50,40 @@ impl Shapes {
     }
 }
 
-/// A document as the server gets it.
+/// What of a document servers take.
 #[derive(Debug, PartialEq)]
-pub(super) struct Shaped<'a> {
-    /// Its members that any server takes.
-    pub(super) members: Map<String, Value>,
-    /// The whole document, where that is not all of it.
-    pub(super) whole: Option<&'a Value>,
+pub(super) enum Shaped {
+    /// All of it.
+    Whole,
+    /// These members, or of these a part.
+    Part(Map<String, Value>),
 }
 
 /// Takes out of a document what a server would refuse it for.
-pub(super) fn shaped<'a>(shapes: &Shapes, document: &'a Value) -> Shaped<'a> {
+pub(super) fn shaped(shapes: &Shapes, document: &Value) -> Shaped {
     let Value::Object(members) = document else {
-        return Shaped {
-            members: Map::new(),
-            whole: Some(document),
-        };
+        return Shaped::Part(Map::new());
     };
-    let mut kept = Map::new();
-    let mut complete = true;
-    for (name, member) in members {
-        let fits = TOP.contains(&name.as_str())
-            && name != MEMBER
-            && (member.is_object() || member.is_null());
-        let shape = shapes.below.get(name);
-        match fits.then(|| fitting(shape, member)).flatten() {
-            Some(part) => {
-                complete &= matches!(part, Cow::Borrowed(_));
-                kept.insert(name.clone(), part.into_owned());
-            }
-            None => complete = false,
-        }
+    let part_of = |name: &str, member| {
+        let fits = TOP.contains(&name) && name != MEMBER;
+        let fits = fits && matches!(member, &Value::Object(_) | &Value::Null);
+        fits.then(|| fitting(shapes.below.get(name), member))
+            .flatten()
+    };
+    let parts = members
+        .iter()
+        .map(|(name, member)| (name, part_of(name, member)));
+    let parts: Vec<(&String, Option<Cow<'_, Value>>)> = parts.collect();
+    if parts
+        .iter()
+        .all(|(_, part)| matches!(part, Some(Cow::Borrowed(_))))
+    {
+        return Shaped::Whole;
     }
-    Shaped {
-        members: kept,
-        whole: (!complete).then_some(document),
-    }
+    let kept = parts
+        .into_iter()
+        .filter_map(|(name, part)| Some((name.clone(), part?.into_owned())));
+    Shaped::Part(kept.collect())
 }
 
 /// What of a value fits: all of it (borrowed), a part (owned), or nothing.
@@ -165,9 +163,7 @@ mod tests {
             "oip": {"recordType": "post", "creator": {"didAddress": "did:x"}},
             "meta": null,
         });
-        let shaped = shaped(&shapes(), &document);
-        assert_eq!(Value::Object(shaped.members), document);
-        assert_eq!(shaped.whole, None);
+        assert_eq!(shaped(&shapes(), &document), Shaped::Whole);
     }
 
     #[test]
@@ -195,9 +191,14 @@ mod tests {
             ),
             (json!({"data": {}, "other": 1}), json!({"data": {}})),
         ] {
-            let shaped = shaped(&shapes(), &document);
-            assert_eq!(Value::Object(shaped.members), kept, "{document}");
-            assert_eq!(shaped.whole, Some(&document));
+            let Value::Object(kept) = kept else {
+                unreachable!("they are objects");
+            };
+            assert_eq!(
+                shaped(&shapes(), &document),
+                Shaped::Part(kept),
+                "{document}"
+            );
         }
     }
 }

@@ -35,18 +35,19 @@ fn clamp(value: u64, bits: u32) -> u64 {
 
 /// The version as a text that [`read`] takes back.
 pub(super) fn text(version: &Version) -> String {
-    let digest: String = version
-        .digest
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     let Version {
         class,
         indexed_at_ms,
         revision,
-        ..
+        digest,
     } = version;
-    format!("{class}.{indexed_at_ms}.{revision}.{digest}")
+    let mut text = format!("{class}.{indexed_at_ms}.{revision}.");
+    for byte in digest {
+        for half in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(half.into(), 16));
+        }
+    }
+    text
 }
 
 /// Reads [`text`]; `None` where it is something else.
