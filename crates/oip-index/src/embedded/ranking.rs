@@ -247,24 +247,21 @@ impl SegmentCollector for SegmentTop {
     }
 
     fn harvest(self) -> Ranked {
-        let spelled = |key: SegmentKey| -> Vec<Place> {
-            key.into_iter()
-                .zip(&self.sources)
-                .map(|(place, (source, direction))| match place {
-                    Some(rank) => source.place(rank, *direction),
-                    None => Place::Missing,
-                })
-                .collect()
-        };
+        let hits = self.first.into_vec();
+        let mut first: Vec<(Vec<Place>, DocAddress)> = hits
+            .iter()
+            .map(|Reverse((_, document))| (Vec::new(), DocAddress::new(self.ordinal, *document)))
+            .collect();
+        for (at, (source, direction)) in self.sources.iter().enumerate() {
+            let ranks = hits.iter().map(|Reverse((key, _))| key[at]).collect();
+            let places = source.places(ranks, *direction);
+            for ((of_hit, _), place) in first.iter_mut().zip(places) {
+                of_hit.push(place);
+            }
+        }
         Ranked {
             total: self.total,
-            first: self
-                .first
-                .into_iter()
-                .map(|Reverse((key, document))| {
-                    (spelled(key), DocAddress::new(self.ordinal, document))
-                })
-                .collect(),
+            first,
         }
     }
 }
@@ -311,21 +308,33 @@ impl Source {
         }
     }
 
-    /// A rank of this segment as a place among all segments.
-    fn place(&self, rank: u64, direction: Direction) -> Place {
+    /// Ranks of this segment as places among all segments.
+    fn places(&self, ranks: Vec<Option<u64>>, direction: Direction) -> Vec<Place> {
         let Self::Text(Some(column)) = self else {
-            return Place::Number(rank);
+            let place = |rank: Option<u64>| rank.map_or(Place::Missing, Place::Number);
+            return ranks.into_iter().map(place).collect();
         };
-        let mut text = String::new();
-        // The rank came from this very dictionary; if it can't be read, the document is
-        // last, and reading it will name the damage.
-        match column.ord_to_str((turned(rank, direction) - 1) / 2, &mut text) {
-            Ok(true) => match direction {
-                Direction::Ascending => Place::Rising(Reverse(text)),
-                Direction::Descending => Place::Falling(text),
-            },
-            Ok(false) | Err(_) => Place::Missing,
-        }
+        let mut places = vec![Place::Missing; ranks.len()];
+        // In the order of the dictionary: one by one, each text would unpack a block of it.
+        let mut wanted: Vec<(u64, usize)> = ranks
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, rank)| Some(((turned(rank?, direction) - 1) / 2, at)))
+            .collect();
+        wanted.sort_unstable();
+        let ords: Vec<u64> = wanted.iter().map(|(ord, _)| *ord).collect();
+        let mut hits = wanted.iter().map(|(_, at)| *at);
+        // The ranks came from this very dictionary; where it can't be read, documents are last, and
+        // reading them will name the damage.
+        let _ = column.dictionary().sorted_ords_to_term_cb(&ords, |text| {
+            if let (Some(at), Ok(text)) = (hits.next(), std::str::from_utf8(text)) {
+                places[at] = match direction {
+                    Direction::Ascending => Place::Rising(Reverse(text.to_owned())),
+                    Direction::Descending => Place::Falling(text.to_owned()),
+                };
+            }
+        });
+        places
     }
 }
 
