@@ -441,7 +441,9 @@ impl Running {
                 match result {
                     Ok(()) => self.submit(put),
                     Err(reject) => {
-                        self.lines.failed_check(put.peer, took, Instant::now());
+                        if reject != Reject::StoreFailed {
+                            self.lines.failed_check(put.peer, took, Instant::now());
+                        }
                         self.refuse(put.ticket, put.peer, reject);
                     }
                 }

@@ -92,7 +92,10 @@ fn a_tombstone_that_the_owner_signed_is_his_and_nobody_elses() {
         let accepted = accept(&soul, raw, SignaturePolicy::Require, NOW_MS).unwrap();
         assert!(accepted.deleted);
         assert_eq!(accepted.creator.to_value(), vector["creator"]);
-        assert_eq!(accepted.deleted_by, OwnerKey::read(&owner.creator().public_key));
+        assert_eq!(
+            accepted.deleted_by,
+            OwnerKey::read(&owner.creator().public_key)
+        );
         assert!(accepted.deleted_by.is_some());
         assert_eq!(accepted.order.digest, digest_of(text.as_bytes()));
     }

@@ -141,7 +141,10 @@ mod tests {
 
     #[test]
     fn a_document_goes_out_whole_with_the_envelope_behind_its_members() {
-        for document in [json!({"data": {"basic": {"name": "Tide"}}, "oip": {}}), json!({})] {
+        for document in [
+            json!({"data": {"basic": {"name": "Tide"}}, "oip": {}}),
+            json!({}),
+        ] {
             let op = upsert(document.clone());
             let (action, mut body) = lines(&op, false);
             assert_eq!(action["index"]["_id"], op.did());
@@ -159,7 +162,11 @@ mod tests {
 
     #[test]
     fn what_servers_would_refuse_is_kept_as_text() {
-        for document in [json!({"data": {"basic": {"": 1}}}), json!("text"), json!({"other": 1})] {
+        for document in [
+            json!({"data": {"basic": {"": 1}}}),
+            json!("text"),
+            json!({"other": 1}),
+        ] {
             let (_, body) = lines(&upsert(document.clone()), false);
             let kept = body[MEMBER]["document"].as_str().unwrap();
             assert_eq!(serde_json::from_str::<Value>(kept).unwrap(), document);
