@@ -188,19 +188,45 @@ impl Collector for Top<'_> {
             .any(|key| key.origin == Origin::Score)
     }
 
-    fn merge_fruits(&self, fruits: Vec<Ranked>) -> tantivy::Result<Ranked> {
-        let mut merged = Ranked::default();
-        for fruit in fruits {
-            merged.total += fruit.total;
-            merged.first.extend(fruit.first);
-        }
+    fn merge_fruits(&self, fruits: Vec<SegmentHits>) -> tantivy::Result<Ranked> {
+        let total = fruits.iter().map(|fruit| fruit.total).sum();
+        let least = self.least_that_counts(&fruits);
+        let mut first: Vec<(Vec<Place>, DocAddress)> = fruits
+            .into_iter()
+            .flat_map(|fruit| fruit.spelled(least))
+            .collect();
         // No two keys are equal: DIDs differ.
         let earlier = |(left, _): &(Vec<Place>, _), (right, _): &(Vec<Place>, _)| {
             right.partial_cmp(left).unwrap_or(Ordering::Equal)
         };
-        merged.first.sort_unstable_by(earlier);
-        merged.first.truncate(self.take);
-        Ok(merged)
+        first.sort_unstable_by(earlier);
+        first.truncate(self.take);
+        Ok(Ranked { total, first })
+    }
+}
+
+impl Top<'_> {
+    /// The least key of a hit that may be on the page, as far as keys of several segments compare: up to the first
+    /// text. What is less needs no spelling out: far behind, that is most of what the segments give.
+    fn least_that_counts(&self, fruits: &[SegmentHits]) -> SegmentKey {
+        let is_number = |key: &&Key| !matches!(key.origin, Origin::Texts(_));
+        let comparable = self.ranking.keys.iter().take_while(is_number).count();
+        let least = [None; PLACES_MAX];
+        if comparable == 0 {
+            return least;
+        }
+        let begin = |(key, _): &(SegmentKey, DocId)| {
+            let mut begin = least;
+            begin[..comparable].copy_from_slice(&key[..comparable]);
+            begin
+        };
+        let hits = fruits.iter().flat_map(|fruit| &fruit.hits);
+        let mut keys: Vec<SegmentKey> = hits.map(begin).collect();
+        if self.take == 0 || keys.len() <= self.take {
+            return least;
+        }
+        let (_, nth, _) = keys.select_nth_unstable_by_key(self.take - 1, |key| Reverse(*key));
+        *nth
     }
 }
 
@@ -217,8 +243,39 @@ pub(super) struct SegmentTop {
     first: BinaryHeap<Reverse<(SegmentKey, DocId)>>,
 }
 
+/// What fits in one segment, and the first of it, in no order.
+pub(super) struct SegmentHits {
+    ordinal: SegmentOrdinal,
+    sources: Vec<(Source, Direction)>,
+    total: u64,
+    hits: Vec<(SegmentKey, DocId)>,
+}
+
+impl SegmentHits {
+    /// The hits from this key on, with their places among those of all segments.
+    fn spelled(self, least: SegmentKey) -> Vec<(Vec<Place>, DocAddress)> {
+        let mut hits = self.hits;
+        hits.retain(|(key, _)| *key >= least);
+        let mut spelled: Vec<(Vec<Place>, DocAddress)> = hits
+            .iter()
+            .map(|(_, document)| {
+                let places = Vec::with_capacity(self.sources.len());
+                (places, DocAddress::new(self.ordinal, *document))
+            })
+            .collect();
+        for (at, (source, direction)) in self.sources.iter().enumerate() {
+            let ranks = hits.iter().map(|(key, _)| key[at]).collect();
+            let places = source.places(ranks, *direction);
+            for ((of_hit, _), place) in spelled.iter_mut().zip(places) {
+                of_hit.push(place);
+            }
+        }
+        spelled
+    }
+}
+
 impl SegmentCollector for SegmentTop {
-    type Fruit = Ranked;
+    type Fruit = SegmentHits;
 
     fn collect(&mut self, document: DocId, score: Score) {
         self.total += 1;
@@ -246,22 +303,13 @@ impl SegmentCollector for SegmentTop {
         self.first.push(Reverse((key, document)));
     }
 
-    fn harvest(self) -> Ranked {
-        let hits = self.first.into_vec();
-        let mut first: Vec<(Vec<Place>, DocAddress)> = hits
-            .iter()
-            .map(|Reverse((_, document))| (Vec::new(), DocAddress::new(self.ordinal, *document)))
-            .collect();
-        for (at, (source, direction)) in self.sources.iter().enumerate() {
-            let ranks = hits.iter().map(|Reverse((key, _))| key[at]).collect();
-            let places = source.places(ranks, *direction);
-            for ((of_hit, _), place) in first.iter_mut().zip(places) {
-                of_hit.push(place);
-            }
-        }
-        Ranked {
+    fn harvest(self) -> SegmentHits {
+        let hits = self.first.into_iter().map(|Reverse(hit)| hit);
+        SegmentHits {
+            ordinal: self.ordinal,
+            sources: self.sources,
             total: self.total,
-            first,
+            hits: hits.collect(),
         }
     }
 }
