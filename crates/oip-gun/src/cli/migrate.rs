@@ -1,5 +1,4 @@
 //! `oip-gun migrate KIND …`: taking over what other programs stored or wrote, one file per kind.
-//! Owns what they share: whose data folder.
 
 mod backup;
 mod elasticsearch;
@@ -7,7 +6,6 @@ mod legacy_private;
 mod radata;
 mod templates;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -15,7 +13,6 @@ use clap::{Args, Subcommand};
 pub(super) use backup::describe_records;
 
 use super::output::Output;
-use crate::settings::{Flags, Layers, Setting, Settings};
 
 /// Take over what another program stored or wrote
 #[derive(Debug, Args)]
@@ -41,18 +38,4 @@ pub(super) async fn run(args: MigrateArgs, output: Output) -> anyhow::Result<Exi
         Kind::Radata(args) => radata::run(args, output).await,
         Kind::Templates(args) => templates::run(args, output).await,
     }
-}
-
-/// The settings of the node whose data folder takes what is imported.
-pub(super) fn settings(
-    config: Option<PathBuf>,
-    data_dir: Option<String>,
-) -> anyhow::Result<Settings> {
-    let data_dir = data_dir.map(|data_dir| (Setting::DataDir, data_dir));
-    let flags = Flags {
-        config,
-        values: data_dir.into_iter().collect(),
-    };
-    let layers = Layers::collect(flags, &|name| std::env::var(name).ok())?;
-    Ok(Settings::interpret(layers)?)
 }

@@ -28,6 +28,7 @@ mod search;
 mod serve;
 mod status;
 mod stop;
+mod stopped_node;
 mod sync;
 mod table;
 pub(crate) mod token;

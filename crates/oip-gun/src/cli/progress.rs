@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use oip_node::migrate::backup::Progress;
 
 use super::output::Output;
 
@@ -24,4 +25,13 @@ pub(super) fn bar(template: &str, output: Output) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Moves a bar of records.
+pub(super) fn moving(bar: &ProgressBar) -> impl FnMut(Progress) + Send + 'static + use<> {
+    let bar = bar.clone();
+    move |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    }
 }

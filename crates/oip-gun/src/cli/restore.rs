@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use oip_node::backup::{self, RestoreReport};
-use oip_node::migrate::backup::Progress;
 
-use super::migrate::{describe_records, settings};
+use super::migrate::describe_records;
 use super::output::{self, Output};
 use super::progress;
+use super::stopped_node::StoppedNode;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,22 +32,14 @@ pub(super) struct RestoreArgs {
     /// Check, verify and report, and store nothing
     #[arg(long)]
     dry_run: bool,
-    /// Settings file of the node [env: OIP_GUN_CONFIG]
-    #[arg(long, value_name = "FILE", help_heading = "Which node")]
-    config: Option<PathBuf>,
-    /// Data folder of the node, made if it isn't there [env: OIP_GUN_DATA_DIR]
-    #[arg(long, value_name = "DIR", help_heading = "Which node")]
-    data_dir: Option<String>,
+    #[command(flatten)]
+    node: StoppedNode,
 }
 
 pub(super) async fn run(args: RestoreArgs, output: Output) -> anyhow::Result<ExitCode> {
     let bar = progress::bar(progress::RECORDS, output);
-    let shown = bar.clone();
-    let show = move |progress: Progress| {
-        shown.set_length(progress.total);
-        shown.set_position(progress.done);
-    };
-    let node = settings(args.config, args.data_dir)?.node;
+    let show = progress::moving(&bar);
+    let node = args.node.settings()?.node;
     let report = tokio::task::spawn_blocking(move || match args.dry_run {
         true => backup::inspect(&node, &args.file, show),
         false => backup::restore(&node, &args.file, show),

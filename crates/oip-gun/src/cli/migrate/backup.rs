@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use oip_node::migrate::backup::{self, Progress, Report};
+use oip_node::migrate::backup::{self, Report};
 
-use super::settings;
 use crate::cli::output::{self, Output};
 use crate::cli::progress;
+use crate::cli::stopped_node::StoppedNode;
 use crate::cli::table::Table;
 
 const EXAMPLES: &str = "\
@@ -37,23 +37,15 @@ pub(super) struct BackupArgs {
     /// Read, verify and report, and store nothing
     #[arg(long)]
     dry_run: bool,
-    /// Settings file of the node [env: OIP_GUN_CONFIG]
-    #[arg(long, value_name = "FILE", help_heading = "Which node")]
-    config: Option<PathBuf>,
-    /// Data folder of the node, made if it isn't there [env: OIP_GUN_DATA_DIR]
-    #[arg(long, value_name = "DIR", help_heading = "Which node")]
-    data_dir: Option<String>,
+    #[command(flatten)]
+    node: StoppedNode,
 }
 
 pub(super) async fn run(args: BackupArgs, output: Output) -> anyhow::Result<ExitCode> {
     let bar = progress::bar(progress::RECORDS, output);
-    let shown = bar.clone();
-    let show = move |progress: Progress| {
-        shown.set_length(progress.total);
-        shown.set_position(progress.done);
-    };
+    let show = progress::moving(&bar);
     let (files, dry_run) = (args.files.clone(), args.dry_run);
-    let node = settings(args.config, args.data_dir)?.node;
+    let node = args.node.settings()?.node;
     let report = tokio::task::spawn_blocking(move || {
         if dry_run {
             backup::inspect(&node, &files, show)

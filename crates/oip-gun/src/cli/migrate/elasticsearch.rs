@@ -16,9 +16,9 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use super::backup::describe;
-use super::settings;
 use crate::cli::output::{self, Output};
 use crate::cli::progress;
+use crate::cli::stopped_node::StoppedNode;
 use crate::settings::Setting;
 
 /// Documents of one page; deployed indexes hold chat sessions of a megabyte.
@@ -58,18 +58,14 @@ pub(super) struct ElasticsearchArgs {
     /// Read, verify and report, and store nothing
     #[arg(long)]
     dry_run: bool,
-    /// Settings file of the node [env: OIP_GUN_CONFIG]
-    #[arg(long, value_name = "FILE", help_heading = "Which node")]
-    config: Option<PathBuf>,
-    /// Data folder of the node, made if it isn't there [env: OIP_GUN_DATA_DIR]
-    #[arg(long, value_name = "DIR", help_heading = "Which node")]
-    data_dir: Option<String>,
+    #[command(flatten)]
+    node: StoppedNode,
 }
 
 pub(super) async fn run(args: ElasticsearchArgs, output: Output) -> anyhow::Result<ExitCode> {
     let scroll = Scroll::new(&args.url, &args.index, login())?;
     let dry_run = args.dry_run;
-    let node = settings(args.config, args.data_dir)?.node;
+    let node = args.node.settings()?.node;
     let import = tokio::task::spawn_blocking(move || match dry_run {
         true => Import::dry_run(&node),
         false => Import::start(&node),

@@ -9,9 +9,9 @@ use clap::Args;
 use indicatif::HumanBytes;
 use oip_node::migrate::radata::{self, Files, Noted, Progress, Report, Stored, Values};
 
-use super::settings;
 use crate::cli::output::{self, Output};
 use crate::cli::progress;
+use crate::cli::stopped_node::StoppedNode;
 use crate::cli::table::Table;
 
 const EXAMPLES: &str = "\
@@ -37,12 +37,8 @@ pub(super) struct RadataArgs {
     /// Read, check and report, and store nothing
     #[arg(long)]
     dry_run: bool,
-    /// Settings file of the node [env: OIP_GUN_CONFIG]
-    #[arg(long, value_name = "FILE", help_heading = "Which node")]
-    config: Option<PathBuf>,
-    /// Data folder of the node, made if it isn't there [env: OIP_GUN_DATA_DIR]
-    #[arg(long, value_name = "DIR", help_heading = "Which node")]
-    data_dir: Option<String>,
+    #[command(flatten)]
+    node: StoppedNode,
 }
 
 pub(super) async fn run(args: RadataArgs, output: Output) -> anyhow::Result<ExitCode> {
@@ -57,7 +53,7 @@ pub(super) async fn run(args: RadataArgs, output: Output) -> anyhow::Result<Exit
     let work: Box<dyn FnOnce() -> _ + Send> = if args.dry_run {
         Box::new(move || radata::inspect(&dir, show))
     } else {
-        let node = settings(args.config, args.data_dir)?.node;
+        let node = args.node.settings()?.node;
         Box::new(move || radata::import(&node, &dir, show))
     };
     let report = tokio::task::spawn_blocking(work).await;
